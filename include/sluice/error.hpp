@@ -1,0 +1,159 @@
+// sluice/error.hpp - what can go wrong, by number, and the sentence that may be shown for it.
+//
+// Layer: public. The numbers are stable: the C ABI returns them negated.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <sluice/export.hpp>
+
+namespace sluice {
+
+// Every failure is one Errc. The table in src/base/error_table.cpp gives each one a sentence that
+// anyone may see, an answer for the wire (an HTTP status, a WebSocket close code, or 0 for none)
+// and the reason word that the reject log uses.
+enum class Errc : std::int32_t {
+  none = 0,
+
+  // General.
+  out_of_memory = 1,
+  cancelled = 2,
+  gone = 3,              // the connection, stream or server is no longer there
+  would_deadlock = 4,    // a blocking call on a thread that the call waits for
+  already_replied = 5,   // a second answer to one request
+  already_running = 6,
+  not_running = 7,
+  invalid_argument = 8,
+  unavailable = 9,       // the feature is not available on this machine
+  handler_threw = 10,
+  mailbox_full = 11,
+  timed_out = 12,
+
+  // Settings, start-up.
+  bad_setting = 50,
+  address_in_use = 51,
+  address_not_available = 52,
+  permission_denied = 53,
+  bad_host = 54,
+  bad_prefix = 55,
+
+  // The operating system.
+  io_failed = 80,
+  connection_reset = 81,
+  connection_closed = 82,  // the peer ended the stream
+  too_many_files = 83,
+  not_found = 84,
+  not_regular_file = 85,
+  outside_root = 86,
+
+  // HTTP messages (RFC 9110, 9112).
+  http_bad_request_line = 100,
+  http_bad_method = 101,
+  http_bad_target = 102,
+  http_bad_version = 103,           // not HTTP/1.x
+  http_version_not_supported = 104,
+  http_bad_field_name = 105,
+  http_bad_field_value = 106,
+  http_obs_fold = 107,
+  http_space_before_colon = 108,
+  http_bare_cr = 109,
+  http_bare_lf = 110,
+  http_missing_host = 111,
+  http_duplicate_host = 112,
+  http_bad_host = 113,
+  http_bad_content_length = 114,
+  http_ambiguous_length = 115,      // both lengths, or lengths that differ
+  http_bad_transfer_encoding = 116, // does not end in chunked, or is repeated
+  http_transfer_encoding_not_supported = 117,
+  http_head_too_large = 118,
+  http_field_too_large = 119,
+  http_too_many_fields = 120,
+  http_target_too_long = 121,
+  http_too_many_segments = 122,
+  http_bad_chunk_size = 123,
+  http_chunk_size_overflow = 124,
+  http_bad_chunk = 125,
+  http_bad_trailer = 126,
+  http_body_too_large = 127,
+  http_expectation_failed = 128,
+  http_bad_status_line = 129,
+  http_bad_percent_encoding = 130,
+  http_bad_utf8 = 131,
+  http_method_not_allowed = 132,
+  http_no_route = 133,
+  http_response_splitting = 134,    // CR, LF or NUL in a field that the application set
+  http_framing_field = 135,         // the application set Content-Length, Transfer-Encoding, Connection
+  http_length_mismatch = 136,       // the body was not as long as its Content-Length
+  http_bad_range = 137,
+  http_range_not_satisfiable = 138,
+  http_precondition_failed = 139,
+  http_method_not_implemented = 140,
+  http_body_truncated = 141,        // the peer ended the stream inside a message
+
+  // Admission and time.
+  header_timeout = 160,
+  body_timeout = 161,
+  drain_timeout = 162,
+  idle_timeout = 163,
+  send_rate_timeout = 164,
+  queue_timeout = 165,
+  queue_full = 166,
+  too_many_connections = 167,
+  deferred_full = 168,
+  reply_abandoned = 169,
+  server_stopping = 170,
+  host_not_served = 171,
+  handler_stalled = 172,
+  slow_reader = 173,
+
+  // WebSocket (RFC 6455).
+  ws_bad_handshake = 200,
+  ws_bad_key = 201,
+  ws_bad_version = 202,
+  ws_origin_refused = 203,
+  ws_reserved_bits = 204,
+  ws_bad_opcode = 205,
+  ws_bad_mask = 206,               // a frame's mask does not fit the sender's role
+  ws_length_not_minimal = 207,
+  ws_length_overflow = 208,
+  ws_bad_control_frame = 209,      // fragmented, or over 125 bytes
+  ws_unexpected_continuation = 210,
+  ws_expected_continuation = 211,
+  ws_bad_utf8 = 212,
+  ws_bad_close_code = 213,
+  ws_bad_close_frame = 214,
+  ws_message_too_big = 215,
+  ws_too_many_fragments = 216,
+  ws_abnormal_closure = 217,
+};
+
+// One row of the table.
+struct ErrorInfo {
+  Errc code;
+  int wire;                  // HTTP status, WebSocket close code, or 0
+  std::string_view reason;   // the word for the reject log, in HTTPERR's vocabulary where it has one
+  std::string_view sentence; // safe for anyone
+};
+
+// The row of `code`. Never fails: an unknown number has a row that says so.
+SLUICE_API const ErrorInfo& info(Errc code) noexcept;
+
+// A failure: its number, and words that name what was wrong and what to do. `detail` may be empty;
+// it never holds a secret and may be shown to an operator, not to a peer.
+struct Error {
+  Errc code = Errc::none;
+  std::string detail = {};
+
+  Error() = default;
+  Error(Errc c) : code(c) {}  // NOLINT: an Errc is an Error without words
+  Error(Errc c, std::string words) : code(c), detail(std::move(words)) {}
+
+  explicit operator bool() const { return code != Errc::none; }
+  // The table's sentence, and the detail behind a colon where there is one.
+  SLUICE_API std::string message() const;
+};
+
+}  // namespace sluice
