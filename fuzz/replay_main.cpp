@@ -1,7 +1,7 @@
 // fuzz/replay_main.cpp - runs one fuzz target over kept inputs, in builds without libFuzzer.
 //
-// Takes files and folders; runs the empty input first, then each file. A failed assertion of the target
-// ends the program, which fails the test. Layer: tests. Thread: main.
+// Takes files and folders; runs the empty input first, then each file. A failed assertion of the
+// target ends the program, which fails the test. Layer: tests. Thread: main.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-// Skips the calling test when `available` is false. `feature` says, in words, what is missing here, for
-// example SKIP_WITHOUT(io_uring_allowed(), "io_uring is not permitted on this machine").
-#define SKIP_WITHOUT(available, feature)             \
-  do {                                               \
-    if (!(available)) GTEST_SKIP() << (feature);     \
+// Skips the calling test when `available` is false. `feature` says, in words, what is missing
+// here, for example SKIP_WITHOUT(io_uring_allowed(), "io_uring is not permitted on this machine").
+#define SKIP_WITHOUT(available, feature)         \
+  do {                                           \
+    if (!(available)) GTEST_SKIP() << (feature); \
   } while (false)
