@@ -1,0 +1,37 @@
+// proto/http/range.hpp - ranges, and how a representation is cut by them.
+//
+// RFC 9110 section 14. Layer: proto. No I/O.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::http {
+
+struct ByteRange {
+  std::uint64_t first = 0, last = 0;  // inclusive
+  std::uint64_t size() const { return last - first + 1; }
+  friend bool operator==(const ByteRange&, const ByteRange&) = default;
+};
+
+enum class RangeVerdict : std::uint8_t {
+  whole,            // no Range, an unknown unit, malformed, or more than 64 ranges, or so many overlapping ones that the sum is larger than the representation: send all of it (200)
+  partial,          // 206 with `ranges`
+  unsatisfiable,    // 416
+};
+
+// Ranges in the order asked for, clamped to `size`; unsatisfiable ones among others are left out.
+RangeVerdict read_range(std::string_view field, std::uint64_t size, std::vector<ByteRange>& ranges);
+
+// "bytes 0-4/10", "bytes */10".
+std::string content_range(const ByteRange& range, std::uint64_t size);
+std::string content_range_unsatisfied(std::uint64_t size);
+
+// multipart/byteranges (RFC 9110 section 14.6): the lines in front of each part, and the end.
+std::string part_head(std::string_view boundary, std::string_view content_type, const ByteRange& range,
+                      std::uint64_t size, bool first);
+std::string parts_end(std::string_view boundary);
+
+}  // namespace sluice::http
