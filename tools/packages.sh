@@ -1,0 +1,65 @@
+# Sourced by ./run and ./test: installs what is missing on Debian, and only that.
+#
+# need_packages NAME...      Debian packages, looked up with dpkg
+# need_command COMMAND NAME  a command, wherever it came from, and the package that brings it
+# install_missing            installs what the calls above found missing
+
+missing_packages=()
+
+need_command() {
+  command -v "$1" >/dev/null 2>&1 || missing_packages+=("$2")
+}
+
+need_packages() {
+  local name
+  if ! command -v dpkg-query >/dev/null 2>&1; then
+    return 0  # not Debian: the configure step will say what it lacks
+  fi
+  for name in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
+      missing_packages+=("$name")
+  done
+}
+
+# What building the library and the program needs.
+need_build_packages() {
+  need_command g++ g++
+  need_command cmake cmake
+  need_command ninja ninja-build
+  need_command pkg-config pkg-config
+  need_command ccache ccache
+  need_packages libssl-dev liburing-dev libfmt-dev libcli11-dev
+}
+
+install_missing() {
+  [ "${#missing_packages[@]}" -gt 0 ] || return 0
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "missing: ${missing_packages[*]} (these are Debian's names; please install them)" >&2
+    return 1
+  fi
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+      echo "missing: ${missing_packages[*]}; run this once: apt-get install ${missing_packages[*]}" >&2
+      return 1
+    fi
+    as_root=(sudo)
+  fi
+  echo "== installing: ${missing_packages[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing_packages[@]}" </dev/null >/dev/null
+  missing_packages=()
+}
+
+# Configures and builds one preset: build_preset NAME [cmake --build options]
+build_preset() {
+  local preset=$1
+  shift
+  echo "== building build/$preset"
+  (cd "$top" && cmake --preset "$preset" >"build/$preset.configure.log" 2>&1) || {
+    cat "$top/build/$preset.configure.log" >&2
+    return 1
+  }
+  cmake --build "$top/build/$preset" -j "${JOBS:-$(nproc)}" "$@"
+}
