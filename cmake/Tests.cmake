@@ -74,8 +74,17 @@ foreach(dir IN LISTS sluice_test_dirs)
   endif()
   gtest_discover_tests(${name}_test
     TEST_PREFIX "${dir}/"
+    TEST_LIST ${name}_tests
+    NO_PRETTY_VALUES
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${labels}" TIMEOUT ${sluice_test_timeout}
-               ENVIRONMENT "${sluice_test_environment}")
+    PROPERTIES TIMEOUT ${sluice_test_timeout})
+  # Properties that are lists do not pass through gtest_discover_tests whole.
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/${name}_properties.cmake" @ONLY CONTENT
+"foreach(test IN LISTS @name@_tests)
+  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"@labels@\" ENVIRONMENT \"@sluice_test_environment@\")
+endforeach()
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES
+    "${PROJECT_BINARY_DIR}/${name}_properties.cmake")
 endforeach()
