@@ -1,7 +1,8 @@
 // proto/ws/decoder.hpp - a stream of bytes becomes pieces of messages and control frames.
 //
-// RFC 6455 sections 5.4 (fragmentation), 5.5 (control frames between fragments), 8.1 (UTF-8, fails fast).
-// Layer: proto. Does no I/O. Allocates nothing: at most one frame header and one control payload are kept inside.
+// RFC 6455 sections 5.4 (fragmentation), 5.5 (control frames between fragments), 8.1 (UTF-8, fails
+// fast). Layer: proto. Does no I/O. Allocates nothing: at most one frame header and one control
+// payload are kept inside.
 #pragma once
 
 #include <array>
@@ -17,28 +18,39 @@ namespace sluice::ws {
 
 struct DecoderOptions {
   Role sender = Role::client;
-  bool validate_utf8 = true;
-  std::uint64_t message_bytes = std::uint64_t{64} << 20;  // of a message over all its fragments; over: ws_message_too_big, at the header
-  std::uint32_t fragments = 65536;                         // of one message; over: ws_too_many_fragments
+  bool validate_utf8 = true;  // of text messages and of the reason in a close frame
+  // Of a message over all its fragments; over: ws_message_too_big, at the header.
+  std::uint64_t message_bytes = std::uint64_t{64} << 20;
+  // Of one message; over: ws_too_many_fragments, at the header.
+  std::uint32_t fragments = 65536;
 };
 
 // What the next bytes were.
 struct Event {
   enum class Kind : std::uint8_t { piece, ping, pong, close } kind = Kind::piece;
-  Opcode opcode = Opcode::text;   // of the message (text or binary), also on continuation frames
-  bool message_begin = false;     // first piece of a message
-  bool frame_end = false;         // the frame that this piece belongs to is complete
-  bool message_end = false;       // the message is complete (with fin); implies frame_end
-  bool fin = false;               // fin bit of the frame
-  std::uint64_t frame_left = 0;   // payload of this frame still to come
-  std::span<std::byte> data;      // unmasked in place inside the input; a control payload that came in several pieces: inside the decoder,
-                                  // until the next call
-  std::uint16_t close_code = 0;   // close: 1005 when the frame had none
+  // Of the message (text or binary), also on continuation frames; of a control frame, its own.
+  Opcode opcode = Opcode::text;
+  bool message_begin = false;    // first piece of a message
+  bool frame_end = false;        // the frame that this piece belongs to is complete
+  bool message_end = false;      // the message is complete (with fin); implies frame_end
+  bool fin = false;              // fin bit of the frame
+  std::uint16_t close_code = 0;  // close: 1005 when the frame had none
+  std::uint64_t frame_left = 0;  // payload of this frame still to come
+  // Unmasked in place inside the input; a control payload that came in several pieces: inside the
+  // decoder, until the next call. Of a close frame: the reason, without the code.
+  std::span<std::byte> data;
 };
 
-// Call decode() with what arrived; drop used(); call again until need_more (which may have kept everything it was given: the
-// caller drops `in` whole then). A message or frame with no payload gives a piece with no data. After bad or after a close event, nothing
-// more may be given. Payload pieces are handed out as they come: memory does not grow with the declared length.
+// Call decode() with what arrived; drop used(); call again until need_more, which has kept
+// everything it was given (the caller drops `in` whole then). A message or frame with no payload
+// gives a piece with no data. Payload pieces are handed out as they come: memory does not grow with
+// the declared length.
+//
+// Whatever the cuts, the pieces of a frame add up to the same bytes and the stream ends with the
+// same error: text is handed out up to the byte that cannot be UTF-8, and that byte is the error.
+//
+// After an error every call gives that error again; after a close event every call gives need_more
+// (RFC 6455 section 5.5.1: what follows a Close frame is not looked at).
 class Decoder {
  public:
   explicit Decoder(const DecoderOptions& options = {}) : options_(options) {}
@@ -46,16 +58,30 @@ class Decoder {
   bool in_message() const { return in_message_; }
 
  private:
+  enum class State : std::uint8_t { header, payload, closed, failed };
+
+  base::Parsed<FrameHeader> take_header(Bytes in);
+  base::Parsed<FrameHeader> take_cut_header(Bytes in);
+  Errc begin_frame();
+  base::Parsed<Event> decode_data(std::span<std::byte> in, std::size_t at);
+  base::Parsed<Event> decode_control(std::span<std::byte> in, std::size_t at);
+  Errc read_close(Event& event) const;
+  std::size_t cut_at_bad_utf8(Bytes data, Utf8 before, bool message_end);
+  base::Bad fail(Errc error);
+
   DecoderOptions options_;
   FrameHeader frame_;
-  std::uint64_t frame_at_ = 0;      // payload bytes of the frame handed out so far
-  std::uint64_t message_bytes_ = 0;
+  std::uint64_t frame_at_ = 0;       // payload bytes of the frame handed out so far
+  std::uint64_t message_bytes_ = 0;  // declared lengths of the message's frames so far
   std::uint32_t fragments_ = 0;
-  std::uint8_t kept_ = 0;           // bytes in kept_bytes_: a cut header, or a control payload
-  bool in_frame_ = false, in_message_ = false;
-  Opcode message_opcode_ = Opcode::text;
   Utf8 utf8_;
-  std::array<std::byte, 128> kept_bytes_{};
+  State state_ = State::header;
+  bool in_message_ = false;     // a fragmented message is open
+  bool message_begin_ = false;  // no piece of the message has been handed out yet
+  Opcode message_opcode_ = Opcode::text;
+  Errc error_ = Errc::none;
+  std::uint8_t kept_ = 0;  // bytes in kept_bytes_: a cut header, or a control payload
+  std::array<std::byte, 125> kept_bytes_;
 };
 
 }  // namespace sluice::ws

@@ -17,7 +17,12 @@ namespace sluice::ws {
 enum class Role : std::uint8_t { client, server };  // who sent the frame
 
 enum class Opcode : std::uint8_t {
-  continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10,
+  continuation = 0,
+  text = 1,
+  binary = 2,
+  close = 8,
+  ping = 9,
+  pong = 10,
 };
 
 inline bool is_control(Opcode opcode) { return std::uint8_t(opcode) >= 8; }
@@ -35,16 +40,19 @@ struct FrameHeader {
 
 // Decodes one frame header from the front of `in`, sent by a peer playing `sender`.
 //
-// Stateless: after need_more, call again with the same bytes and more behind them. The verdict does not depend on how the
-// bytes were cut. Whether rsv1 is permitted is the caller's question, because only the caller knows what was negotiated.
+// Stateless: after need_more, call again with the same bytes and more behind them. The verdict does
+// not depend on how the bytes were cut. Whether rsv1 is permitted is the caller's question, because
+// only the caller knows what was negotiated.
 base::Parsed<FrameHeader> parse_frame_header(Bytes in, Role sender);
 
 inline constexpr std::size_t kFrameHeaderBound = 14;
 
-// Writes a header (with the key when masked); returns the end. `out` has room for kFrameHeaderBound.
+// Writes a header (with the key when masked); returns the end. `out` has room for
+// kFrameHeaderBound.
 std::byte* write_frame_header(std::byte* out, const FrameHeader& header);
 
-// XORs `bytes` with the key, as if the first byte were at `offset` of the payload. In place, eight bytes and more at a time.
+// XORs `bytes` with the key, as if the first byte were at `offset` of the payload. In place, eight
+// bytes and more at a time.
 void mask(std::span<std::byte> bytes, const std::array<std::byte, 4>& key, std::uint64_t offset);
 
 }  // namespace sluice::ws

@@ -1,0 +1,166 @@
+// proto/ws/decoder.cpp - frames to pieces of messages.
+//
+// RFC 6455 sections 5.4, 5.5, 7.4, 8.1. Layer: proto. No I/O.
+#include "proto/ws/decoder.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "proto/ws/handshake.hpp"
+
+namespace sluice::ws {
+
+base::Bad Decoder::fail(Errc error) {
+  state_ = State::failed;
+  error_ = error;
+  return {error};
+}
+
+base::Parsed<Event> Decoder::decode(std::span<std::byte> in) {
+  std::size_t at = 0;
+  if (state_ == State::header) {
+    const base::Parsed<FrameHeader> header = take_header(in);
+    if (header.is_bad()) return fail(header.error());
+    if (!header.is_done()) return base::need_more;
+    frame_ = header.value();
+    at = header.used();
+    if (const Errc error = begin_frame(); error != Errc::none) return fail(error);
+    state_ = State::payload;
+    if (at == in.size() && frame_.length > 0) return base::need_more;
+  } else if (state_ != State::payload) {
+    if (state_ == State::failed) return base::Bad{error_};
+    return base::need_more;
+  } else if (in.empty()) {
+    return base::need_more;
+  }
+  return is_control(frame_.opcode) ? decode_control(in, at) : decode_data(in, at);
+}
+
+base::Parsed<FrameHeader> Decoder::take_header(Bytes in) {
+  if (kept_ > 0) return take_cut_header(in);
+  base::Parsed<FrameHeader> header = parse_frame_header(in, options_.sender);
+  if (header.needs_more() && !in.empty()) {
+    std::memcpy(kept_bytes_.data(), in.data(), in.size());
+    kept_ = static_cast<std::uint8_t>(in.size());
+  }
+  return header;
+}
+
+// A header whose front came earlier; used() counts bytes of `in` only.
+base::Parsed<FrameHeader> Decoder::take_cut_header(Bytes in) {
+  const std::size_t taken = std::min(in.size(), kFrameHeaderBound - kept_);
+  if (taken > 0) std::memcpy(kept_bytes_.data() + kept_, in.data(), taken);
+  const Bytes bytes(kept_bytes_.data(), kept_ + taken);
+  const base::Parsed<FrameHeader> header = parse_frame_header(bytes, options_.sender);
+  if (!header.is_done()) {
+    kept_ = static_cast<std::uint8_t>(bytes.size());
+    return header;
+  }
+  const std::size_t used = header.used() - kept_;
+  kept_ = 0;
+  return {header.value(), used};
+}
+
+// A whole header is there: may this frame come now, and may it be this long?
+Errc Decoder::begin_frame() {
+  frame_at_ = 0;
+  if (frame_.rsv1) return Errc::ws_reserved_bits;
+  if (is_control(frame_.opcode)) return Errc::none;
+  if (frame_.opcode == Opcode::continuation) {
+    if (!in_message_) return Errc::ws_unexpected_continuation;
+  } else {
+    if (in_message_) return Errc::ws_expected_continuation;
+    message_opcode_ = frame_.opcode;
+    message_begin_ = true;
+    message_bytes_ = 0;
+    fragments_ = 0;
+    utf8_.reset();
+  }
+  if (fragments_ >= options_.fragments) return Errc::ws_too_many_fragments;
+  if (frame_.length > options_.message_bytes - message_bytes_) return Errc::ws_message_too_big;
+  ++fragments_;
+  message_bytes_ += frame_.length;
+  in_message_ = !frame_.fin;
+  return Errc::none;
+}
+
+base::Parsed<Event> Decoder::decode_data(std::span<std::byte> in, std::size_t at) {
+  const std::uint64_t left = frame_.length - frame_at_;
+  Event event;
+  event.data =
+      in.subspan(at, static_cast<std::size_t>(std::min<std::uint64_t>(left, in.size() - at)));
+  if (frame_.masked) mask(event.data, frame_.key, frame_at_);
+  event.frame_left = left - event.data.size();
+  event.frame_end = event.frame_left == 0;
+  event.message_end = event.frame_end && frame_.fin;
+
+  if (message_opcode_ == Opcode::text && options_.validate_utf8) {
+    const Utf8 before = utf8_;
+    if (!utf8_.add(event.data) || (event.message_end && !utf8_.complete())) {
+      const std::size_t good = cut_at_bad_utf8(event.data, before, event.message_end);
+      fail(Errc::ws_bad_utf8);
+      if (good == 0) return base::Bad{Errc::ws_bad_utf8};
+      event.data = event.data.first(good);
+      event.frame_left = left - good;
+      event.frame_end = event.message_end = false;
+    }
+  }
+  event.opcode = message_opcode_;
+  event.fin = frame_.fin;
+  event.message_begin = message_begin_;
+  message_begin_ = false;
+  frame_at_ += event.data.size();
+  if (event.frame_end) state_ = State::header;
+  return {event, at + event.data.size()};
+}
+
+// How much of `data` stands before the byte that is wrong: one that cannot follow, or the last of a
+// message that stops inside a code point.
+std::size_t Decoder::cut_at_bad_utf8(Bytes data, Utf8 before, bool message_end) {
+  const std::size_t good = before.add_until_bad(data);
+  if (good < data.size() || !message_end) return good;
+  return data.empty() ? 0 : data.size() - 1;
+}
+
+// A control frame is an event of its own, whole: at most 125 bytes are kept for it.
+base::Parsed<Event> Decoder::decode_control(std::span<std::byte> in, std::size_t at) {
+  const std::size_t length = static_cast<std::size_t>(frame_.length);
+  const std::size_t taken = std::min(length - kept_, in.size() - at);
+  Event event;
+  if (taken == length) {
+    event.data = in.subspan(at, length);
+  } else {
+    std::memcpy(kept_bytes_.data() + kept_, in.data() + at, taken);
+    kept_ = static_cast<std::uint8_t>(kept_ + taken);
+    if (kept_ < length) return base::need_more;
+    event.data = {kept_bytes_.data(), length};
+  }
+  kept_ = 0;
+  state_ = State::header;
+  if (frame_.masked) mask(event.data, frame_.key, 0);
+  event.opcode = frame_.opcode;
+  event.fin = event.frame_end = true;
+  if (frame_.opcode == Opcode::close) {
+    if (const Errc error = read_close(event); error != Errc::none) return fail(error);
+    state_ = State::closed;
+  } else {
+    event.kind = frame_.opcode == Opcode::ping ? Event::Kind::ping : Event::Kind::pong;
+  }
+  return {event, at + taken};
+}
+
+// RFC 6455 section 5.5.1: nothing, or a code that may be sent and a reason.
+Errc Decoder::read_close(Event& event) const {
+  event.kind = Event::Kind::close;
+  event.close_code = 1005;
+  if (event.data.empty()) return Errc::none;
+  if (event.data.size() < 2) return Errc::ws_bad_close_frame;
+  event.close_code = static_cast<std::uint16_t>(std::to_integer<unsigned>(event.data[0]) << 8 |
+                                                std::to_integer<unsigned>(event.data[1]));
+  event.data = event.data.subspan(2);
+  if (!may_be_sent(event.close_code)) return Errc::ws_bad_close_code;
+  if (options_.validate_utf8 && !is_utf8(event.data)) return Errc::ws_bad_utf8;
+  return Errc::none;
+}
+
+}  // namespace sluice::ws
