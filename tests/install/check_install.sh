@@ -22,7 +22,12 @@ compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$build/CMakeCache.txt")
 flags=()
 [ -z "${SLUICE_SANITIZE:-}" ] || flags=("-fsanitize=$SLUICE_SANITIZE")
 
-cmake --install "$build" --prefix "$work/prefix" >/dev/null
+# Runs a command; its output is shown only when it fails.
+quietly() {
+  "$@" >"$work/log" 2>&1 || { echo "install: failed: $*" >&2; cat "$work/log" >&2; return 1; }
+}
+
+quietly cmake --install "$build" --prefix "$work/prefix"
 say "installed $(find "$work/prefix" -type f | wc -l) files"
 
 free_port() {
@@ -49,10 +54,10 @@ ask() {
 port=$(free_port)
 /usr/bin/python3 "$here/extract_example.py" "$top/README.md" --port "$port" >"$work/example.cpp"
 
-cmake -G Ninja -S "$here/consumer" -B "$work/consumer" -DEXAMPLE="$work/example.cpp" \
+quietly cmake -G Ninja -S "$here/consumer" -B "$work/consumer" -DEXAMPLE="$work/example.cpp" \
   -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" \
-  -DCMAKE_CXX_FLAGS="${flags[*]:-}" >/dev/null
-cmake --build "$work/consumer" >/dev/null
+  -DCMAKE_CXX_FLAGS="${flags[*]:-}"
+quietly cmake --build "$work/consumer"
 ask "$work/consumer/consumer" "$port"
 say "find_package(sluice): built, answered, stopped"
 
@@ -61,7 +66,7 @@ port=$(free_port)
 pc=$(find "$work/prefix" -name sluice.pc -printf '%h\n')
 export PKG_CONFIG_PATH=$pc
 # shellcheck disable=SC2046  # the flags are words
-"$compiler" -std=c++20 "${flags[@]}" -o "$work/example" "$work/example.cpp" $(pkg-config --cflags --libs sluice)
+quietly "$compiler" -std=c++20 "${flags[@]}" -o "$work/example" "$work/example.cpp" $(pkg-config --cflags --libs sluice)
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir sluice) ask "$work/example" "$port"
 say "pkg-config sluice $(pkg-config --modversion sluice): built, answered, stopped"
 
