@@ -32,20 +32,22 @@ struct Received {
 };
 
 // Told what happened on one socket. Owned by the connection, which must keep it (and its Socket)
-// alive until on_closed or on_detached: exactly one of them is called, exactly once, and last. A handler may
-// call any method of the engine, also for its own socket; it may destroy the socket in on_closed and on_detached.
+// alive until on_closed or on_detached: exactly one of them is called, exactly once, and last. A
+// handler may call any method of the engine, also for its own socket; it may destroy the socket in
+// on_closed and on_detached.
 class SocketEvents {
  public:
   virtual void on_received(const Received& received) = 0;
   // The peer ended its side (FIN). Sending still works. At most once, after every on_received.
   virtual void on_end() = 0;
-  // An outstanding send made progress: bytes out since the socket was adopted, inline ones included.
-  // The send is finished when Socket::sending() is false, and the next may be given right here.
+  // An outstanding send made progress: bytes out since the socket was adopted, inline ones
+  // included. The send is finished when Socket::sending() is false, and the next may be given right
+  // here.
   virtual void on_sent(std::uint64_t total) = 0;
   // Errc::none after close(); otherwise what ended it (connection_reset, io_failed, ...).
   virtual void on_closed(const Error& why) = 0;
-  // After detach(): the descriptor is the caller's again, with what was received and not yet given to
-  // on_received, in order. `unread` lives until the call returns.
+  // After detach(): the descriptor is the caller's again, with what was received and not yet given
+  // to on_received, in order. `unread` lives until the call returns.
   virtual void on_detached(int fd, Bytes unread) = 0;
 
  protected:
@@ -55,17 +57,17 @@ class SocketEvents {
 // One adopted socket: a member of the connection. Fields are the engine's; readers use the methods.
 struct Socket {
   int fd = -1;
-  std::uint16_t flags = 0;        // engine-private state bits
-  std::uint16_t pending = 0;      // kernel operations that have not had their last completion
+  std::uint16_t flags = 0;    // engine-private state bits
+  std::uint16_t pending = 0;  // kernel operations that have not had their last completion
   SocketEvents* events = nullptr;
   std::uint64_t sent_total = 0;
   // The outstanding send.
   const std::byte* send_at = nullptr;
-  std::uint64_t send_left = 0;    // bytes of the outstanding send not yet gone
-  void* send_more = nullptr;      // engine-private: vectors or file region of the outstanding send
-  Socket* next = nullptr;         // engine-private lists
+  std::uint64_t send_left = 0;  // bytes of the outstanding send not yet gone
+  void* send_more = nullptr;    // engine-private: vectors or file region of the outstanding send
+  Socket* next = nullptr;       // engine-private lists
   Socket* previous = nullptr;
-  std::uint64_t extra = 0;        // engine-private
+  std::uint64_t extra = 0;  // engine-private
 
   Socket() = default;
   Socket(const Socket&) = delete;
@@ -79,8 +81,8 @@ class ListenerEvents {
  public:
   // A connected stream socket, non-blocking and close-on-exec; whoever is told owns it.
   virtual void on_accepted(int fd) = 0;
-  // Accepting failed for a reason that does not go away by itself (descriptors, memory). The engine tries again after
-  // a while by itself; connections wait in the backlog.
+  // Accepting failed for a reason that does not go away by itself (descriptors, memory). The engine
+  // tries again after a while by itself; connections wait in the backlog.
   virtual void on_accept_failed(const Error& why) = 0;
   // Closed: last call. `fd` is given back after leave_listener(), else -1 (it was closed).
   virtual void on_listener_closed(int fd) = 0;
@@ -108,7 +110,7 @@ struct EngineOptions {
   std::size_t receive_block_bytes = 16384;  // capacity of each posted receive block
   std::size_t receive_blocks = 1024;        // at most so many are posted or lent; allocated on use
   std::size_t accepts_per_wake = 64;        // accepts taken in one wake-up before other work
-  bool inline_completions = true;           // what can complete at once may complete inside the call
+  bool inline_completions = true;  // what can complete at once may complete inside the call
 };
 
 enum class CloseMode {
@@ -122,22 +124,26 @@ class Engine {
 
   virtual const char* name() const = 0;  // "uring", "epoll", "sim"
 
-  // Takes over a connected stream socket (TCP or AF_UNIX) and starts to receive. `already` was read from it
-  // before and is delivered first, from wait(). The engine sets the descriptor non-blocking.
+  // Takes over a connected stream socket (TCP or AF_UNIX) and starts to receive. `already` was read
+  // from it before and is delivered first, from wait(). The engine sets the descriptor
+  // non-blocking.
   virtual void adopt(Socket& socket, int fd, SocketEvents& events, Bytes already = {}) = 0;
 
-  // Sends all of `parts` in order. Precondition: open, !sending(), at most 64 parts, parts not empty. The
-  // bytes (not the array of parts) stay valid until the send has finished or the socket has closed.
-  // Returns how many bytes went at once: when that is all, sending() is false and no on_sent follows for them.
-  // Otherwise on_sent tells of the rest. Errors arrive as on_closed, from wait(), never from inside this call.
+  // Sends all of `parts` in order. Precondition: open, !sending(), at most 64 parts, parts not
+  // empty. The bytes (not the array of parts) stay valid until the send has finished or the socket
+  // has closed. Returns how many bytes went at once: when that is all, sending() is false and no
+  // on_sent follows for them. Otherwise on_sent tells of the rest. Errors arrive as on_closed, from
+  // wait(), never from inside this call.
   virtual std::size_t send(Socket& socket, std::span<const iovec> parts) = 0;
 
-  // The same for a region of a regular file, by sendfile. The caller has seen to it that the region is cached.
-  // A file that has become shorter closes the socket with Errc::io_failed.
-  virtual std::size_t send_file(Socket& socket, int file, std::uint64_t offset, std::size_t length) = 0;
+  // The same for a region of a regular file, by sendfile. The caller has seen to it that the region
+  // is cached. A file that has become shorter closes the socket with Errc::io_failed.
+  virtual std::size_t send_file(Socket& socket, int file, std::uint64_t offset,
+                                std::size_t length) = 0;
 
-  // Stops and starts delivery of on_received (and on_end). What the kernel has already handed over is kept by the
-  // engine and delivered after resume. Bounded: at most what was posted when pause was called.
+  // Stops and starts delivery of on_received (and on_end). What the kernel has already handed over
+  // is kept by the engine and delivered after resume. Bounded: at most what was posted when pause
+  // was called.
   virtual void pause(Socket& socket) = 0;
   virtual void resume(Socket& socket) = 0;
 
@@ -147,18 +153,21 @@ class Engine {
   // No event but on_closed follows, from wait() (never from inside this call).
   virtual void close(Socket& socket, CloseMode mode) = 0;
 
-  // Precondition: !sending(). Cancels, waits for the last completion of every operation, then answers on_detached.
+  // Precondition: !sending(). Cancels, waits for the last completion of every operation, then
+  // answers on_detached.
   virtual void detach(Socket& socket) = 0;
 
   // Starts accepting on a bound and listening socket, which the engine owns from here.
   virtual void listen(Listener& listener, int fd, ListenerEvents& events) = 0;
-  // Cancel, wait for the last completion (sockets accepted meanwhile are told, the backlog is accepted), close.
+  // Cancel, wait for the last completion (sockets accepted meanwhile are told, the backlog is
+  // accepted), close.
   virtual void close_listener(Listener& listener) = 0;
-  // The same without accepting the backlog and without closing: on_listener_closed gives the descriptor back.
+  // The same without accepting the backlog and without closing: on_listener_closed gives the
+  // descriptor back.
   virtual void leave_listener(Listener& listener) = 0;
 
-  // Submits what was asked for, waits until something happens, `until` has come or wake() was called, and
-  // tells of everything that is ready. Instant::min() (or the past) means: do not wait.
+  // Submits what was asked for, waits until something happens, `until` has come or wake() was
+  // called, and tells of everything that is ready. Instant::min() (or the past) means: do not wait.
   virtual void wait(base::Instant until) = 0;
 
   // Any thread: makes the current or next wait() return soon. Calls may be folded into one.
@@ -167,18 +176,20 @@ class Engine {
   // The time of this wake-up.
   virtual base::Instant now() const = 0;
 
-  // Blocks for receiving come from here, and connections may use it too. Lives as long as the engine.
+  // Blocks for receiving come from here, and connections may use it too. Lives as long as the
+  // engine.
   virtual base::BlockPool& blocks() = 0;
 
   struct Counters {
     std::uint64_t accepted = 0, received_bytes = 0, sent_bytes = 0;
-    std::uint64_t out_of_blocks = 0;  // receives that had to wait for a block
+    std::uint64_t out_of_blocks = 0;        // receives that had to wait for a block
     std::uint64_t waits = 0, syscalls = 0;  // syscalls: those the engine makes
   };
   virtual const Counters& counters() const = 0;
 };
 
-// io_uring (kernel 6.1 and up, liburing 2.3). Errc::unavailable with the reason where it is forbidden or too old.
+// io_uring (kernel 6.1 and up, liburing 2.3). Errc::unavailable with the reason where it is
+// forbidden or too old.
 Result<std::unique_ptr<Engine>> make_uring_engine(const EngineOptions& options);
 Result<std::unique_ptr<Engine>> make_epoll_engine(const EngineOptions& options);
 

@@ -29,8 +29,9 @@ class FilePool {
   std::unique_ptr<State> state_;
 };
 
-// True when every page of the region is in the page cache, so that sendfile will not wait for a disk.
-// Looks at one byte of every `stride` with preadv2(RWF_NOWAIT), or asks cachestat where the kernel has it.
+// True when every page of the region is in the page cache, so that sendfile will not wait for a
+// disk. Looks at one byte of every `stride` with preadv2(RWF_NOWAIT), or asks cachestat where the
+// kernel has it.
 bool is_cached(int file, std::uint64_t offset, std::size_t length);
 
 // Reads the region into the page cache. Blocks: on the file pool only.

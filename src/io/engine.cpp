@@ -1,0 +1,25 @@
+// io/engine.cpp - which engine a shard gets, and how many descriptors the process may have.
+#include "io/engine.hpp"
+
+#include <sys/resource.h>
+
+#include <utility>
+
+namespace sluice::io {
+
+Result<EngineChoice> make_engine(EngineKind kind, const EngineOptions& options) {
+  if (kind == EngineKind::uring) return Error(Errc::unavailable, "io_uring is not built in");
+  Result<std::unique_ptr<Engine>> engine = make_epoll_engine(options);
+  if (!engine) return engine.error();
+  return EngineChoice{std::move(*engine), kind == EngineKind::epoll ? "epoll, as asked" : "epoll"};
+}
+
+std::size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  rlimit wanted{limit.rlim_max, limit.rlim_max};
+  if (limit.rlim_cur < limit.rlim_max && ::setrlimit(RLIMIT_NOFILE, &wanted) == 0) limit = wanted;
+  return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : std::size_t(limit.rlim_cur);
+}
+
+}  // namespace sluice::io

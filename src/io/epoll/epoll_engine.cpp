@@ -1,0 +1,561 @@
+// io/epoll/epoll_engine.cpp - one turn: epoll_wait, serve what is ready, then tell of what has
+// ended.
+//
+// A socket that has ended is told so only after all events of the turn have been handled, because
+// later events of the same turn may still point to it.
+#include "io/epoll/epoll_engine.hpp"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "base/check.hpp"
+#include "io/unread.hpp"
+
+namespace sluice::io {
+namespace {
+
+// Socket::flags.
+enum : std::uint16_t {
+  kListed = 1 << 0,    // in next_turn_, turn_ or finished_
+  kStarved = 1 << 1,   // in starved_
+  kReadable = 1 << 2,  // the kernel may have bytes, an end or an error for us
+  kHangup =
+      1 << 3,  // an end or an error is behind the bytes: a short receive does not mean drained
+  kSendable = 1 << 4,     // the outstanding send is worth another try
+  kRoomWatched = 1 << 5,  // EPOLLOUT is in the registration
+  kPaused = 1 << 6,
+  kEnded = 1 << 7,  // on_end has been told
+  kShutdownLater = 1 << 8,
+  kDetaching = 1 << 9,
+  kClosing = 1 << 10,  // close() was called, or it failed
+  kFailed = 1 << 11,   // `extra` holds the Failure
+  kAborting = 1 << 12,
+};
+constexpr std::uint16_t kLeaving = kDetaching | kClosing;
+
+// Listener::flags.
+enum : std::uint16_t {
+  kListenerClosing = 1 << 0,
+  kListenerLeaving = 1 << 1,
+  kListenerResting = 1 << 2
+};
+
+constexpr std::uint64_t kListenerTag = 1;  // in epoll_data, beside the pointer
+constexpr std::uint64_t kWakeTag = 2;
+constexpr int kPushes = 4;                                 // tries of one send in one turn
+constexpr std::size_t kFileWindow = std::size_t{1} << 20;  // bytes of a file in one try
+constexpr std::size_t kBacklog = 65536;                    // more than any kernel keeps
+constexpr auto kAcceptRest = std::chrono::milliseconds(100);
+constexpr int kMemoryRest = 10;  // milliseconds
+
+void set(Socket& socket, std::uint16_t bits) { socket.flags = std::uint16_t(socket.flags | bits); }
+void clear(Socket& socket, std::uint16_t bits) {
+  socket.flags = std::uint16_t(socket.flags & ~bits);
+}
+
+}  // namespace
+
+EpollEngine::EpollEngine(const EngineOptions& options) : options_(options) {}
+
+EpollEngine::~EpollEngine() {
+  if (event_ >= 0) ::close(event_);
+  if (epoll_ >= 0) ::close(epoll_);
+}
+
+Result<void> EpollEngine::open() {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) return system_error("epoll_create1", errno);
+  event_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (event_ < 0) return system_error("eventfd", errno);
+  // Edge-triggered, so that the counter need never be read.
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u64 = kWakeTag}};
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) < 0)
+    return system_error("epoll_ctl", errno);
+  return {};
+}
+
+// --- what the shard asks for ---------------------------------------------------------------------
+
+void EpollEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
+  socket.fd = fd;
+  socket.flags = 0;
+  socket.pending = 0;
+  socket.events = &events;
+  socket.sent_total = socket.send_left = socket.extra = 0;
+  socket.send_at = nullptr;
+  socket.send_more = nullptr;
+  int yes = 1;
+  epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
+  counters_.syscalls += 2;
+  if (::ioctl(fd, FIONBIO, &yes) < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) {
+    fail(socket, failure_of(errno));
+    return;
+  }
+  if (already.empty()) return;
+  if (!hold_unread(socket, pool_, already)) {
+    fail(socket, {Errc::out_of_memory});
+    return;
+  }
+  want_turn(socket);
+}
+
+std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
+  SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
+  std::size_t total = total_size(parts), sent = 0;
+  if (total == 0) return 0;
+  if (options_.inline_completions && !(socket.flags & kLeaving)) {
+    ssize_t n;
+    do {
+      ++counters_.syscalls;
+      if (parts.size() == 1) {
+        n = ::send(socket.fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+      } else {
+        msghdr message{};
+        message.msg_iov = const_cast<iovec*>(parts.data());
+        message.msg_iovlen = parts.size();
+        n = ::sendmsg(socket.fd, &message, MSG_NOSIGNAL);
+      }
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN) fail(socket, failure_of(errno));
+    if (n > 0) sent = std::size_t(n);
+    counters_.sent_bytes += sent;
+    socket.sent_total += sent;
+    if (sent == total) return sent;
+  }
+  if (!outgoing_.hold(socket, parts, sent)) fail(socket, {Errc::out_of_memory});
+  if (socket.flags & kLeaving) return sent;
+  if (sent == 0 && options_.inline_completions) {
+    watch_for_room(socket);
+  } else {
+    // A short send does not prove that the buffer is full; one more try does.
+    set(socket, kSendable);
+    want_turn(socket);
+  }
+  return sent;
+}
+
+std::size_t EpollEngine::send_file(Socket& socket, int file, std::uint64_t offset,
+                                   std::size_t length) {
+  SLUICE_CHECK(socket.is_open() && !socket.sending());
+  if (length == 0) return 0;
+  if (!outgoing_.hold_file(socket, file, offset, length)) fail(socket, {Errc::out_of_memory});
+  if (socket.flags & kLeaving) return 0;
+  std::size_t sent = 0;
+  if (options_.inline_completions) {
+    ++counters_.syscalls;
+    ssize_t n = push_file(socket, kFileWindow);
+    if (n > 0) {
+      sent = std::size_t(n);
+      counters_.sent_bytes += sent;
+      outgoing_.advance(socket, sent);
+    }
+    if (!socket.sending()) return sent;
+  }
+  set(socket, kSendable);
+  want_turn(socket);
+  return sent;
+}
+
+void EpollEngine::pause(Socket& socket) { set(socket, kPaused); }
+
+void EpollEngine::resume(Socket& socket) {
+  clear(socket, kPaused);
+  want_turn(socket);
+}
+
+void EpollEngine::shutdown_send(Socket& socket) {
+  if (socket.flags & kLeaving) return;
+  if (socket.sending()) {
+    set(socket, kShutdownLater);
+    return;
+  }
+  ++counters_.syscalls;
+  ::shutdown(socket.fd, SHUT_WR);
+}
+
+void EpollEngine::close(Socket& socket, CloseMode mode) {
+  if (mode == CloseMode::abort) set(socket, kAborting);
+  if (socket.flags & kClosing) return;
+  bool watched = !(socket.flags & kDetaching);
+  set(socket, kClosing);
+  if (watched) end_watch(socket);
+}
+
+void EpollEngine::detach(Socket& socket) {
+  if (socket.flags & kLeaving) return;
+  SLUICE_CHECK(!socket.sending());
+  set(socket, kDetaching);
+  end_watch(socket);
+}
+
+// The socket leaves: no more events, and its end is told at the end of a turn.
+void EpollEngine::end_watch(Socket& socket) {
+  // Explicitly, because a forked child may hold the same open file, and then close() alone ends no
+  // watch.
+  ++counters_.syscalls;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.fd, nullptr);
+  if (socket.flags & (kListed | kStarved)) SocketList::remove(socket);
+  clear(socket, kStarved);
+  set(socket, kListed);
+  finished_.push_back(socket);
+}
+
+void EpollEngine::fail(Socket& socket, Failure failure) {
+  if (socket.flags & kLeaving) return;
+  drop_unread(socket);
+  socket.extra = failure.pack();
+  set(socket, kClosing | kFailed);
+  end_watch(socket);
+}
+
+void EpollEngine::wake() {
+  if (woken_.exchange(true, std::memory_order_acq_rel)) return;
+  std::uint64_t one = 1;
+  // Fails only when the counter is full, and then the event is there already.
+  [[maybe_unused]] ssize_t n = ::write(event_, &one, sizeof one);
+}
+
+// --- a turn --------------------------------------------------------------------------------------
+
+int EpollEngine::milliseconds_to_wait(base::Instant until) const {
+  bool block_left = kept_.size() < options_.receive_blocks && !out_of_memory_;
+  if (!next_turn_.empty() || !finished_.empty() || !finished_listeners_.empty() ||
+      (!starved_.empty() && block_left)) {
+    return 0;
+  }
+  until = std::min(until, retry_at_);
+  int most = out_of_memory_ ? kMemoryRest : -1;
+  if (until == base::never) return most;
+  if (until <= now_) return 0;
+  base::Instant now = base::read_clock();
+  if (until <= now) return 0;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+  int wanted = int(std::min<std::int64_t>(left, 3600 * 1000));
+  return most < 0 ? wanted : std::min(wanted, most);
+}
+
+void EpollEngine::wait(base::Instant until) {
+  kept_.reclaim(!starved_.empty());
+  ++counters_.waits;
+  ++counters_.syscalls;
+  int count = ::epoll_wait(epoll_, ready_.data(), int(ready_.size()), milliseconds_to_wait(until));
+  now_ = base::read_clock();
+  out_of_memory_ = false;
+  turn_.splice(next_turn_);  // what this turn's events add is served in the next
+  serve_starved();
+  for (int i = 0; i < count; ++i) handle(ready_[std::size_t(i)]);
+  while (Socket* socket = turn_.pop_front()) {
+    clear(*socket, kListed);
+    serve(*socket);
+  }
+  if (now_ >= retry_at_) retry_listeners();
+  SocketList done;
+  done.splice(finished_);
+  while (Socket* socket = done.pop_front()) finish(*socket);
+  if (!finished_listeners_.empty()) finish_listeners();
+}
+
+void EpollEngine::handle(const epoll_event& event) {
+  if (event.data.u64 == kWakeTag) {
+    woken_.exchange(false, std::memory_order_acq_rel);
+    return;
+  }
+  if (event.data.u64 & kListenerTag) {
+    accept_some(*reinterpret_cast<Listener*>(event.data.u64 - kListenerTag));
+    return;
+  }
+  Socket& socket = *static_cast<Socket*>(event.data.ptr);
+  if (socket.flags & kLeaving) return;
+  constexpr std::uint32_t kOver = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  if (event.events & (EPOLLIN | kOver)) set(socket, kReadable);
+  if (event.events & kOver) set(socket, kHangup);
+  if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && socket.sending()) set(socket, kSendable);
+  if ((event.events & EPOLLERR) && (socket.flags & (kPaused | kEnded))) {
+    // Nobody receives here, so nobody else would notice that the peer is gone.
+    int number = 0;
+    socklen_t size = sizeof number;
+    ++counters_.syscalls;
+    ::getsockopt(socket.fd, SOL_SOCKET, SO_ERROR, &number, &size);
+    if (number != 0) fail(socket, failure_of(number));
+  }
+  if (!(socket.flags & (kListed | kLeaving))) serve(socket);
+}
+
+// One try of the outstanding send and one receive.
+void EpollEngine::serve(Socket& socket) {
+  if (socket.flags & kSendable) push(socket);
+  if (socket.flags & kLeaving) return;
+  if (!(socket.flags & (kPaused | kStarved))) {
+    if (socket.extra) {
+      deliver_unread(socket);
+    } else if ((socket.flags & (kReadable | kEnded)) == kReadable) {
+      if (starved_.empty()) {
+        receive(socket);
+      } else {
+        ++counters_.out_of_blocks;
+        set(socket, kStarved);
+        starved_.push_back(socket);
+      }
+    }
+  }
+  want_turn(socket);
+}
+
+// Asks for a turn when there is anything to do in it.
+void EpollEngine::want_turn(Socket& socket) {
+  if (socket.flags & (kListed | kLeaving)) return;
+  bool sends = socket.flags & kSendable;
+  bool receives = !(socket.flags & (kPaused | kStarved)) &&
+                  (socket.extra || (socket.flags & (kReadable | kEnded)) == kReadable);
+  if (!sends && !receives) return;
+  if (socket.flags & kStarved) {
+    SocketList::remove(socket);
+    clear(socket, kStarved);
+  }
+  set(socket, kListed);
+  next_turn_.push_back(socket);
+}
+
+void EpollEngine::serve_starved() {
+  while (!out_of_memory_ && kept_.size() < options_.receive_blocks) {
+    Socket* socket = starved_.pop_front();
+    if (!socket) return;
+    clear(*socket, kStarved);
+    if (!(socket->flags & kPaused)) receive(*socket);
+    want_turn(*socket);
+  }
+}
+
+void EpollEngine::receive(Socket& socket) {
+  base::BlockRef block;
+  if (kept_.size() < options_.receive_blocks) {
+    block = pool_.take(options_.receive_block_bytes);
+    if (!block) out_of_memory_ = true;
+  }
+  if (!block) {
+    ++counters_.out_of_blocks;
+    set(socket, kStarved);
+    starved_.push_back(socket);
+    return;
+  }
+  ssize_t n;
+  do {
+    ++counters_.syscalls;
+    n = ::recv(socket.fd, block->data(), options_.receive_block_bytes, 0);
+  } while (n < 0 && errno == EINTR);
+  if (n > 0) {
+    auto size = std::size_t(n);
+    counters_.received_bytes += size;
+    if (size < options_.receive_block_bytes && !(socket.flags & kHangup)) clear(socket, kReadable);
+    socket.events->on_received({block.get(), {block->data(), size}});
+    if (block->refs() > 1) kept_.add(std::move(block));
+    return;
+  }
+  clear(socket, kReadable);
+  if (n == 0) {
+    set(socket, kEnded);
+    socket.events->on_end();
+  } else if (errno != EAGAIN) {
+    fail(socket, failure_of(errno));
+  }
+}
+
+void EpollEngine::deliver_unread(Socket& socket) {
+  auto [block, size] = unread_of(socket)->take();
+  if (unread_of(socket)->empty()) drop_unread(socket);
+  socket.events->on_received({block.get(), {block->data(), size}});
+}
+
+void EpollEngine::push(Socket& socket) {
+  clear(socket, kSendable);
+  if (!socket.sending()) return;
+  std::uint64_t before = socket.sent_total;
+  for (int i = 0;; ++i) {
+    if (i == kPushes) {
+      set(socket, kSendable);
+      break;
+    }
+    Outgoing* outgoing = outgoing_of(socket);
+    ssize_t n;
+    ++counters_.syscalls;
+    if (!outgoing) {
+      n = ::send(socket.fd, socket.send_at, socket.send_left, MSG_NOSIGNAL);
+    } else if (outgoing->file < 0) {
+      n = ::sendmsg(socket.fd, &outgoing->message, MSG_NOSIGNAL);
+    } else {
+      n = push_file(socket, kFileWindow);
+    }
+    if (n > 0) {
+      counters_.sent_bytes += std::uint64_t(n);
+      outgoing_.advance(socket, std::size_t(n));
+      if (!socket.sending()) break;
+    } else if (n == 0) {
+      fail(socket, {Errc::io_failed});  // the file has become shorter
+      return;
+    } else if (errno == EAGAIN) {
+      watch_for_room(socket);
+      break;
+    } else if (errno != EINTR) {
+      fail(socket, failure_of(errno));
+      return;
+    }
+  }
+  if (socket.sent_total == before || (socket.flags & kLeaving)) return;
+  if (!socket.sending() && (socket.flags & kShutdownLater)) {
+    clear(socket, kShutdownLater);
+    ++counters_.syscalls;
+    ::shutdown(socket.fd, SHUT_WR);
+  }
+  socket.events->on_sent(socket.sent_total);
+}
+
+void EpollEngine::watch_for_room(Socket& socket) {
+  if (socket.flags & kRoomWatched) return;
+  set(socket, kRoomWatched);
+  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
+  ++counters_.syscalls;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket.fd, &event) < 0) fail(socket, failure_of(errno));
+}
+
+void EpollEngine::finish(Socket& socket) {
+  outgoing_.drop(socket);
+  SocketEvents* events = std::exchange(socket.events, nullptr);
+  int fd = std::exchange(socket.fd, -1);
+  std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
+  std::uint64_t extra = std::exchange(socket.extra, 0);
+  std::unique_ptr<Unread> unread;
+  if (!(flags & kFailed)) unread.reset(reinterpret_cast<Unread*>(std::uintptr_t(extra)));
+  if (!(flags & kClosing)) {
+    std::string storage;
+    events->on_detached(fd, unread ? unread->gather(storage) : Bytes());
+    return;
+  }
+  unread.reset();
+  if (flags & kAborting) {
+    linger hard{.l_onoff = 1, .l_linger = 0};
+    ++counters_.syscalls;
+    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  }
+  ++counters_.syscalls;
+  ::close(fd);
+  events->on_closed(flags & kFailed ? to_error(Failure::unpack(extra)) : Error());
+}
+
+// --- listeners -----------------------------------------------------------------------------------
+
+void EpollEngine::listen(Listener& listener, int fd, ListenerEvents& events) {
+  listener.fd = fd;
+  listener.flags = listener.pending = 0;
+  listener.events = &events;
+  int yes = 1;
+  counters_.syscalls += 1;
+  ::ioctl(fd, FIONBIO, &yes);
+  watch_listener(listener, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+// Level-triggered: what accepts_per_wake left in the backlog is reported again.
+void EpollEngine::watch_listener(Listener& listener, int operation, std::uint32_t events) {
+  epoll_event event{.events = events, .data = {.u64 = {}}};
+  event.data.u64 = reinterpret_cast<std::uintptr_t>(&listener) | kListenerTag;
+  ++counters_.syscalls;
+  ::epoll_ctl(epoll_, operation, listener.fd, &event);
+}
+
+void EpollEngine::accept_some(Listener& listener) {
+  for (std::size_t i = 0; i < options_.accepts_per_wake; ++i) {
+    if (listener.flags & (kListenerClosing | kListenerLeaving)) return;
+    if (!accept_one(listener)) return;
+  }
+}
+
+// False when the backlog is empty or cannot be accepted now.
+bool EpollEngine::accept_one(Listener& listener) {
+  ++counters_.syscalls;
+  int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    ++counters_.accepted;
+    listener.events->on_accepted(fd);
+    return true;
+  }
+  switch (errno) {
+    case EAGAIN:
+      return false;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK:
+      break;
+    default:
+      return true;  // that connection is gone; the next one may be well
+  }
+  Failure failure = failure_of(errno);
+  if (!(listener.flags & (kListenerClosing | kListenerLeaving | kListenerResting))) {
+    watch_listener(listener, EPOLL_CTL_MOD, 0);
+    listener.flags |= kListenerResting;
+    resting_listeners_.push_back(&listener);
+    retry_at_ = std::min(retry_at_, now_ + kAcceptRest);
+  }
+  listener.events->on_accept_failed(to_error(failure));
+  return false;
+}
+
+void EpollEngine::retry_listeners() {
+  retry_at_ = base::never;
+  std::vector<Listener*> resting;
+  resting.swap(resting_listeners_);
+  for (Listener* listener : resting) {
+    listener->flags &= std::uint16_t(~kListenerResting);
+    if (!(listener->flags & (kListenerClosing | kListenerLeaving))) {
+      watch_listener(*listener, EPOLL_CTL_MOD, EPOLLIN);
+    }
+  }
+}
+
+void EpollEngine::close_listener(Listener& listener) { end_listener(listener, kListenerClosing); }
+void EpollEngine::leave_listener(Listener& listener) { end_listener(listener, kListenerLeaving); }
+
+void EpollEngine::end_listener(Listener& listener, std::uint16_t how) {
+  if (listener.flags & (kListenerClosing | kListenerLeaving)) return;
+  listener.flags |= how;
+  ++counters_.syscalls;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
+  finished_listeners_.push_back(&listener);
+}
+
+void EpollEngine::finish_listeners() {
+  std::vector<Listener*> done;
+  done.swap(finished_listeners_);
+  for (Listener* listener : done) finish_listener(*listener);
+}
+
+void EpollEngine::finish_listener(Listener& listener) {
+  std::erase(resting_listeners_, &listener);
+  if (listener.flags & kListenerClosing) {
+    for (std::size_t i = 0; i < kBacklog && accept_one(listener); ++i) {
+    }
+    ++counters_.syscalls;
+    ::close(listener.fd);
+    listener.fd = -1;
+  }
+  ListenerEvents* events = std::exchange(listener.events, nullptr);
+  events->on_listener_closed(std::exchange(listener.fd, -1));
+}
+
+Result<std::unique_ptr<Engine>> make_epoll_engine(const EngineOptions& options) {
+  auto engine = std::make_unique<EpollEngine>(options);
+  if (Result<void> opened = engine->open(); !opened) return opened.error();
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+}  // namespace sluice::io

@@ -1,0 +1,50 @@
+// io/kept_blocks.hpp - the receive blocks that handlers share and have not yet released.
+//
+// Layer: io. Thread: the shard's.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "base/block.hpp"
+
+namespace sluice::io {
+
+// Nobody says when a shared block is released, so the engine keeps one use of each and looks.
+class KeptBlocks {
+ public:
+  std::size_t size() const { return blocks_.size(); }
+
+  void add(base::BlockRef block) {
+    blocks_.push_back(std::move(block));
+    work_ += 2;
+  }
+
+  // Gives back to the pool what has been released. Looks at a few blocks at a time, in proportion
+  // to how many came, or at `all` of them when somebody is waiting for one. Returns how many went
+  // back.
+  std::size_t reclaim(bool all) {
+    std::size_t before = blocks_.size();
+    std::size_t looks = all ? before : std::min(before, work_ + 4);
+    work_ = 0;
+    for (; looks > 0 && !blocks_.empty(); --looks) {
+      if (at_ >= blocks_.size()) at_ = 0;
+      if (blocks_[at_]->refs() > 1) {
+        ++at_;
+        continue;
+      }
+      std::swap(blocks_[at_], blocks_.back());
+      blocks_.pop_back();
+    }
+    return before - blocks_.size();
+  }
+
+ private:
+  std::vector<base::BlockRef> blocks_;
+  std::size_t at_ = 0;    // where the next look goes
+  std::size_t work_ = 0;  // looks owed
+};
+
+}  // namespace sluice::io
