@@ -26,7 +26,7 @@ else
   changed=$(git ls-files --cached --others --exclude-standard)
 fi
 # A change of the checks themselves concerns every file.
-if grep -qx '.clang-tidy' <<<"$changed"; then changed=$(git ls-files); fi
+if grep -qx '.clang-tidy' <<<"$changed"; then changed=$(git ls-files --cached --others --exclude-standard); fi
 
 sources=()
 while read -r file; do
