@@ -1,0 +1,136 @@
+// io/file_pool.cpp - a bounded queue of jobs and the threads that take them; what the page cache
+// holds.
+#include "io/file_pool.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace sluice::io {
+
+struct FilePool::State {
+  static constexpr std::size_t kMost = 65536;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<base::Task> jobs;
+  bool ending = false;
+  std::vector<std::thread> threads;
+
+  void run() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [this] { return ending || !jobs.empty(); });
+      if (jobs.empty()) return;
+      base::Task job = std::move(jobs.front());
+      jobs.pop_front();
+      lock.unlock();
+      job();
+      job = base::Task();  // what it captured goes before the lock is taken
+      lock.lock();
+    }
+  }
+};
+
+FilePool::FilePool(std::size_t threads) : state_(std::make_unique<State>()) {
+  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
+    state_->threads.emplace_back([state = state_.get()] { state->run(); });
+  }
+}
+
+FilePool::~FilePool() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->ending = true;
+  }
+  state_->changed.notify_all();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+bool FilePool::submit(base::Task job) {
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->jobs.size() >= State::kMost) return false;
+    state_->jobs.push_back(std::move(job));
+  }
+  state_->changed.notify_one();
+  return true;
+}
+
+namespace {
+
+constexpr std::uint64_t kStride = 32768;
+
+// cachestat(2), Linux 6.5; glibc 2.36 has neither the call nor its types.
+struct CacheRange {
+  std::uint64_t offset, length;
+};
+struct CacheCounts {
+  std::uint64_t cached, dirty, writeback, evicted, recently_evicted;
+};
+constexpr long kCachestat = 451;
+
+enum class Answer { yes, no, unknown };
+
+Answer ask_cachestat(int file, std::uint64_t offset, std::uint64_t length) {
+  static const auto page = std::uint64_t(::sysconf(_SC_PAGESIZE));
+  CacheRange range{offset, length};
+  CacheCounts counts{};
+  if (::syscall(kCachestat, file, &range, &counts, 0) != 0) return Answer::unknown;
+  std::uint64_t pages = (offset + length - 1) / page - offset / page + 1;
+  return counts.cached >= pages ? Answer::yes : Answer::no;
+}
+
+// One byte at `offset`, if that needs no waiting. True at the end of the file too.
+bool at_hand(int file, std::uint64_t offset) {
+  char byte;
+  iovec part{&byte, 1};
+  ssize_t n;
+  do n = ::preadv2(file, &part, 1, off_t(offset), RWF_NOWAIT);
+  while (n < 0 && errno == EINTR);
+  return n >= 0;
+}
+
+}  // namespace
+
+bool is_cached(int file, std::uint64_t offset, std::size_t length) {
+  if (length == 0) return true;
+  struct stat info {};
+  if (::fstat(file, &info) != 0) return false;
+  auto size = std::uint64_t(info.st_size);
+  if (offset >= size) return true;
+  std::uint64_t end = std::min(size, offset + length);
+  Answer answer = ask_cachestat(file, offset, end - offset);
+  if (answer != Answer::unknown) return answer == Answer::yes;
+  for (std::uint64_t at = offset; at < end; at += kStride) {
+    if (!at_hand(file, at)) return false;
+  }
+  return at_hand(file, end - 1);
+}
+
+void warm(int file, std::uint64_t offset, std::size_t length) {
+  constexpr std::size_t kBuffer = 65536;
+  thread_local std::unique_ptr<char[]> buffer(new char[kBuffer]);
+  ::posix_fadvise(file, off_t(offset), off_t(length), POSIX_FADV_WILLNEED);
+  while (length > 0) {
+    ssize_t n = ::pread(file, buffer.get(), std::min(length, kBuffer), off_t(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    offset += std::uint64_t(n);
+    length -= std::size_t(n);
+  }
+}
+
+}  // namespace sluice::io
