@@ -1,0 +1,281 @@
+// proto/http1/request_decoder.cpp - request lines, and what the fields of a request say together.
+//
+// RFC 9112 sections 2 to 6. Layer: proto. No I/O.
+#include "proto/http1/request_decoder.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "proto/http/target.hpp"
+
+namespace sluice::http1 {
+
+using base::Bad;
+using base::need_more;
+using base::Parsed;
+using http::BodyKind;
+using http::Field;
+using http::FieldId;
+using http::HeadLimits;
+using http::is_word;
+using http::Method;
+using http::RequestHead;
+using http::TargetForm;
+using http::Word;
+
+namespace {
+
+constexpr std::ptrdiff_t kMethodBytes = 32;
+constexpr std::uint8_t kEmptyLines = 2;
+
+bool starts(const char* at, std::string_view text) {
+  return std::memcmp(at, text.data(), text.size()) == 0;
+}
+
+// The method and the space behind it.
+Step read_method(const char* base, const char* at, const char* end, RequestHead& head) {
+  if (end - at >= 4 && starts(at, "GET ")) [[likely]] {
+    head.method = Method::get;
+    head.method_text = {at, 3};
+    return Step::to(at + 4);
+  }
+  const char* most = end - at > kMethodBytes ? at + kMethodBytes + 1 : end;
+  const char* stop = find_token_end(base, at, most);
+  if (stop == most)
+    return end - at > kMethodBytes ? Step::bad(Errc::http_bad_method) : Step::more();
+  if (*stop == '\r' || *stop == '\n') {
+    const Step step = line_end(stop, end);
+    return step.next == nullptr ? step : Step::bad(Errc::http_bad_request_line);
+  }
+  if (*stop == '\t' || (*stop == ' ' && stop == at)) return Step::bad(Errc::http_bad_request_line);
+  if (*stop != ' ') return Step::bad(Errc::http_bad_method);
+  head.method_text = {at, static_cast<std::size_t>(stop - at)};
+  head.method = http::method_of(head.method_text);
+  return Step::to(stop + 1);
+}
+
+// The target and the space behind it.
+Step read_target(const char* base, const char* at, const char* end, RequestHead& head) {
+  const char* stop = find_target_end(base, at, end);
+  if (stop == end) return Step::more();
+  if (*stop == '\r' || *stop == '\n') {
+    const Step step = line_end(stop, end);
+    return step.next == nullptr ? step : Step::bad(Errc::http_bad_request_line);
+  }
+  if (*stop == '\t' || (*stop == ' ' && stop == at)) return Step::bad(Errc::http_bad_request_line);
+  if (*stop != ' ') return Step::bad(Errc::http_bad_target);
+  head.target = {at, static_cast<std::size_t>(stop - at)};
+  return Step::to(stop + 1);
+}
+
+// The version and the end of the line.
+Step read_version(const char* at, const char* end, RequestHead& head) {
+  constexpr std::string_view shape = "HTTP/0.0";  // 0 stands for any digit
+  const std::size_t have = std::min(static_cast<std::size_t>(end - at), shape.size());
+  for (std::size_t i = 0; i < have; ++i) {
+    const bool fits = shape[i] == '0' ? http::is_digit(at[i]) : at[i] == shape[i];
+    if (!fits) return Step::bad(Errc::http_bad_version);
+  }
+  if (have < shape.size() || end - at == std::ssize(shape)) return Step::more();
+  const char* stop = at + shape.size();
+  if (*stop != '\r' && *stop != '\n') {
+    return Step::bad(http::is_ows(*stop) ? Errc::http_bad_request_line : Errc::http_bad_version);
+  }
+  const Step step = line_end(stop, end);
+  if (step.next == nullptr) return step;
+  if (at[5] != '1') return Step::bad(Errc::http_version_not_supported);
+  // A higher minor version promises that a message can be read as 1.1 (RFC 9110 section 2.5).
+  head.minor = at[7] == '0' ? 0 : 1;
+  return step;
+}
+
+// Path and query of `text`, which is a target without scheme and authority.
+void split_query(std::string_view text, RequestHead& head) {
+  const std::size_t mark = text.find('?');
+  if (mark == std::string_view::npos) {
+    head.path = text;
+    return;
+  }
+  head.path = text.substr(0, mark);
+  head.query = text.substr(mark + 1);
+}
+
+Errc read_absolute(std::string_view target, RequestHead& head) {
+  std::size_t scheme = 0;
+  if (target.size() >= 7 && is_word(target.substr(0, 7), Word("http://"))) scheme = 7;
+  if (target.size() >= 8 && is_word(target.substr(0, 8), Word("https://"))) scheme = 8;
+  if (scheme == 0) return Errc::http_bad_target;
+  const std::string_view rest = target.substr(scheme);
+  const std::size_t authority = std::min(rest.find_first_of("/?"), rest.size());
+  head.host = rest.substr(0, authority);
+  if (head.host.empty() || !http::is_authority(head.host)) return Errc::http_bad_target;
+  head.form = TargetForm::absolute;
+  split_query(rest.substr(authority), head);
+  if (head.path.empty()) head.path = "/";
+  return Errc::none;
+}
+
+// Which of the four forms the target has, and its parts.
+Errc read_form(RequestHead& head) {
+  const std::string_view target = head.target;
+  if (head.method == Method::connect) {
+    const std::size_t colon = target.rfind(':');
+    const bool has_port = colon != std::string_view::npos && colon > 0 &&
+                          colon + 1 < target.size() && http::is_digit(target.back());
+    if (!has_port || !http::is_authority(target)) return Errc::http_bad_target;
+    head.form = TargetForm::authority;
+    head.host = target;
+    return Errc::none;
+  }
+  if (target.front() == '/') {
+    head.form = TargetForm::origin;
+    split_query(target, head);
+    return Errc::none;
+  }
+  if (target == "*") {
+    if (head.method != Method::options) return Errc::http_bad_target;
+    head.form = TargetForm::asterisk;
+    head.path = target;
+    return Errc::none;
+  }
+  return read_absolute(target, head);
+}
+
+Step read_request_line(const char* base, const char* at, const char* end, RequestHead& head) {
+  Step step = read_method(base, at, end, head);
+  if (step.next == nullptr) return step;
+  step = read_target(base, step.next, end, head);
+  if (step.next == nullptr) return step;
+  step = read_version(step.next, end, head);
+  if (step.next == nullptr) return step;
+  if (const Errc error = read_form(head); error != Errc::none) return Step::bad(error);
+  return step;
+}
+
+}  // namespace
+
+void RequestDecoder::reset() { *this = RequestDecoder{}; }
+
+// Steps over the empty lines before the request line; next is its first byte.
+Step RequestDecoder::read_empty_lines(const char* base, const char* end) {
+  const char* at = base + start_;
+  while (at != end && (*at == '\r' || *at == '\n')) {
+    const Step step = line_end(at, end);
+    if (step.next == nullptr) return step;
+    if (++empty_lines_ > kEmptyLines) return Step::bad(Errc::http_bad_request_line);
+    at = step.next;
+    start_ = at_ = static_cast<std::size_t>(at - base);
+  }
+  return at == end ? Step::more() : Step::to(at);
+}
+
+// Steps over the fields that are complete and over the empty line; keeps at_.
+Step RequestDecoder::read_fields(const char* base, const char* end, const HeadLimits& limits,
+                                 RequestHead& head) {
+  const char* at = base + at_;
+  for (;;) {
+    if (at == end) return Step::more();
+    if (*at == '\r') return line_end(at, end);
+    if (head.fields.size() >= limits.fields) return Step::bad(Errc::http_too_many_fields);
+    Field field;
+    const Step step = read_field_line(base, at, end, limits.field_bytes, field);
+    if (step.next == nullptr) return step;
+    field.id = http::field_id(field.name);
+    if (field.id != FieldId::other) {
+      if (const Errc error = note(field, head); error != Errc::none) return Step::bad(error);
+    }
+    head.fields.push_back(field);
+    at = step.next;
+    at_ = static_cast<std::size_t>(at - base);
+  }
+}
+
+// Takes down what a field says about the message itself.
+Errc RequestDecoder::note(const Field& field, RequestHead& head) {
+  switch (field.id) {
+    case FieldId::host:
+      if (have_host_) return Errc::http_duplicate_host;
+      have_host_ = true;
+      if (field.value.empty() || !http::is_authority(field.value)) return Errc::http_bad_host;
+      if (head.form != TargetForm::absolute && head.form != TargetForm::authority) {
+        head.host = field.value;
+      }
+      return Errc::none;
+    case FieldId::content_length:
+      if (have_length_) return Errc::http_ambiguous_length;
+      have_length_ = true;
+      return read_content_length(field.value, head.content_length);
+    case FieldId::transfer_encoding:
+      return add_codings(field.value, codings_);
+    case FieldId::connection:
+      add_connection_options(field.value, connection_);
+      return Errc::none;
+    case FieldId::upgrade:
+      have_upgrade_ = true;
+      return Errc::none;
+    case FieldId::expect:
+      if (is_word(field.value, Word("100-continue"))) {
+        head.expect_continue = true;
+      } else {
+        bad_expectation_ = true;
+      }
+      return Errc::none;
+    default:
+      return Errc::none;
+  }
+}
+
+// What the fields mean together, once all are there.
+Errc RequestDecoder::finish(RequestHead& head) const {
+  if (!have_host_ && head.minor > 0) return Errc::http_missing_host;
+  if (codings_.present) {
+    if (have_length_) return Errc::http_ambiguous_length;
+    if (head.minor == 0 || !codings_.chunked) return Errc::http_bad_transfer_encoding;
+    if (codings_.others) return Errc::http_transfer_encoding_not_supported;
+    head.body = BodyKind::chunked;
+  } else if (head.content_length > 0) {
+    head.body = BodyKind::length;
+  }
+  if (bad_expectation_) return Errc::http_expectation_failed;
+  if (head.minor == 0) head.expect_continue = false;  // RFC 9110 section 10.1.1
+  head.keep_alive = !connection_.close && (head.minor > 0 || connection_.keep_alive);
+  head.upgrade = connection_.upgrade && have_upgrade_ && head.minor > 0;
+  return Errc::none;
+}
+
+Parsed<bool> RequestDecoder::decode(Bytes in, const HeadLimits& limits, RequestHead& head) {
+  const char* base = as_text(in).data();
+  const char* end = base + in.size();
+  if (!have_line_) {
+    const Step first = read_empty_lines(base, end);
+    if (first.next == nullptr) {
+      if (first.error != Errc::none) return Bad{first.error};
+      return need_more;
+    }
+  }
+  // Nothing behind the limit is looked at, so that a head that is over it gets one verdict, whole
+  // or not.
+  const bool full = in.size() - start_ >= limits.head_bytes;
+  if (full) end = base + start_ + limits.head_bytes;
+  if (!have_line_) {
+    head.clear();
+    const Step line = read_request_line(base, base + start_, end, head);
+    if (line.next == nullptr) {
+      if (line.error != Errc::none) return Bad{line.error};
+      if (full) return Bad{Errc::http_target_too_long};
+      return need_more;
+    }
+    have_line_ = true;
+    at_ = static_cast<std::size_t>(line.next - base);
+  }
+  const Step step = read_fields(base, end, limits, head);
+  if (step.next == nullptr) {
+    if (step.error != Errc::none) return Bad{step.error};
+    if (full) return Bad{Errc::http_head_too_large};
+    return need_more;
+  }
+  if (const Errc error = finish(head); error != Errc::none) return Bad{error};
+  return {true, static_cast<std::size_t>(step.next - base)};
+}
+
+}  // namespace sluice::http1

@@ -1,0 +1,137 @@
+// proto/http1/response_encoder.cpp - status lines that were prepared, and the fields of a head.
+//
+// RFC 9112 sections 4 and 7.1. Layer: proto. Does no I/O, allocates nothing.
+#include "proto/http1/response_encoder.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "proto/http/head.hpp"
+#include "proto/http1/scan.hpp"
+
+namespace sluice::http1 {
+namespace {
+
+constexpr std::size_t kNumberBound = 20;  // digits of 2^64 - 1
+
+constexpr std::string_view kVersion = "HTTP/1.1 ";
+constexpr std::string_view kDate = "Date: ";
+constexpr std::string_view kServer = "Server: ";
+constexpr std::string_view kLength = "Content-Length: ";
+constexpr std::string_view kChunked = "Transfer-Encoding: chunked\r\n\r\n";
+constexpr std::string_view kEnd = "\r\n";
+
+constexpr std::string_view kConnection[] = {
+    "", "Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: Upgrade\r\n"};
+
+char* put(char* out, std::string_view text) {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+char* put_number(char* out, std::uint64_t number) {
+  return std::to_chars(out, out + kNumberBound, number).ptr;
+}
+
+// Status lines with the registered phrases, made once, before main.
+class StatusLines {
+ public:
+  StatusLines() {
+    for (int status = kFirst; status < kFirst + kCount; ++status) {
+      Line& line = lines_[static_cast<std::size_t>(status - kFirst)];
+      char* end = put(line.text.data(), kVersion);
+      end = put_number(end, static_cast<std::uint64_t>(status));
+      *end++ = ' ';
+      end = put(end, http::reason_phrase(status));
+      end = put(end, kEnd);
+      line.size = static_cast<std::uint8_t>(end - line.text.data());
+    }
+  }
+
+  // Empty when there is none for this number.
+  std::string_view of(int status) const {
+    if (status < kFirst || status >= kFirst + kCount) return {};
+    const Line& line = lines_[static_cast<std::size_t>(status - kFirst)];
+    return {line.text.data(), line.size};
+  }
+
+ private:
+  static constexpr int kFirst = 100;
+  static constexpr int kCount = 412;  // to 511, the last that is registered
+  struct Line {
+    std::array<char, 63> text;
+    std::uint8_t size;
+  };
+  std::array<Line, kCount> lines_;
+};
+
+const StatusLines& status_lines() {
+  static const StatusLines lines;
+  return lines;
+}
+
+char* put_status_line(char* out, const ResponseHeadOut& head) {
+  if (head.reason.empty()) {
+    if (const std::string_view line = status_lines().of(head.status); !line.empty())
+      return put(out, line);
+  }
+  // A number that has not three digits would end the protocol for the reader.
+  const int status = head.status >= 100 && head.status <= 999 ? head.status : 500;
+  out = put(out, kVersion);
+  out = put_number(out, static_cast<std::uint64_t>(status));
+  *out++ = ' ';
+  out = put(out, head.reason.empty() ? http::reason_phrase(status) : head.reason);
+  return put(out, kEnd);
+}
+
+char* put_field(char* out, std::string_view name, std::string_view value) {
+  return put(put(put(out, name), value), kEnd);
+}
+
+}  // namespace
+
+std::size_t response_head_bound(const ResponseHeadOut& head) {
+  constexpr std::size_t status_line = 64;
+  constexpr std::size_t names = kDate.size() + kServer.size() + 2 * kEnd.size();
+  constexpr std::size_t connection = 32;
+  constexpr std::size_t framing = kChunked.size() + kLength.size() + kNumberBound + 2 * kEnd.size();
+  return status_line + names + connection + framing + head.reason.size() + head.date.size() +
+         head.server.size() + head.fields.size();
+}
+
+char* write_response_head(char* out, const ResponseHeadOut& head) {
+  out = put_status_line(out, head);
+  if (!head.date.empty()) out = put_field(out, kDate, head.date);
+  if (!head.server.empty()) out = put_field(out, kServer, head.server);
+  if (!head.fields.empty()) out = put(out, head.fields);
+  if (head.connection != ConnectionField::absent) {
+    out = put(out, kConnection[static_cast<std::size_t>(head.connection)]);
+  }
+  switch (head.framing) {
+    case Framing::length:
+      out = put_number(put(out, kLength), head.content_length);
+      return put(put(out, kEnd), kEnd);
+    case Framing::chunked:
+      return put(out, kChunked);
+    case Framing::none:
+      break;
+  }
+  return put(out, kEnd);
+}
+
+std::string_view continue_response() { return "HTTP/1.1 100 Continue\r\n\r\n"; }
+
+char* write_chunk_head(char* out, std::uint64_t size) {
+  out = std::to_chars(out, out + kChunkHeadBound, size, 16).ptr;
+  return put(out, kEnd);
+}
+
+bool is_field_name(std::string_view name) { return http::is_token(name); }
+
+bool is_field_value(std::string_view value) {
+  const char* end = value.data() + value.size();
+  return find_value_end(value.data(), value.data(), end) == end;
+}
+
+}  // namespace sluice::http1
