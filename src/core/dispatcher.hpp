@@ -1,0 +1,101 @@
+// core/dispatcher.hpp - where handlers run, and the one place where what they throw is caught.
+//
+// inline: on the shard, at once. thread_pool: events of one connection run one at a time and in order; the pool takes connections in turn, one
+// event each. Layer: core.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/task.hpp"
+
+namespace sluice::core {
+
+class Connection;
+class ServerSession;
+
+// Events of one connection that wait for the pool.
+struct PoolQueue {
+  struct Event {
+    base::Task work;  // on a pool thread
+    base::Task done;  // on the shard, afterwards
+    std::size_t bytes = 0;
+    bool request = false;
+  };
+  std::deque<Event> events;
+  std::size_t bytes = 0;
+  bool scheduled = false;  // in the ready list, or an event is running
+  bool paused = false;     // reading was paused (shard)
+};
+
+class ThreadPool {
+ public:
+  static constexpr std::size_t kEvents = 64;
+  static constexpr std::size_t kBytes = 256 * 1024;
+
+  ThreadPool(ServerSession& session, std::uint32_t threads, std::size_t queue_length);
+  // Ends the threads; what waits is not run.
+  ~ThreadPool();
+  void stop();
+
+  enum class Verdict { queued, queued_and_full, refused };
+  // Shard. refused: the queue of waiting requests is full.
+  Verdict submit(Connection& connection, PoolQueue::Event event);
+
+  // True on a thread of any pool.
+  static bool on_pool_thread();
+
+ private:
+  void run();
+  ServerSession& session_;
+  const std::size_t queue_length_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Connection*> connections_;  // each holds a reference
+  std::size_t waiting_requests_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+class Dispatcher {
+ public:
+  explicit Dispatcher(ServerSession& session);
+  ~Dispatcher();
+  void start();  // the pool's threads, if there is a pool
+  void stop();
+
+  bool uses_pool() const { return pool_ != nullptr; }
+
+  // Calls `work` for the connection; what it throws goes to on_exception. True when it returned normally.
+  template <class Work>
+  bool call(Connection& connection, std::string_view name, Work&& work) {
+    try {
+      work();
+    } catch (...) {
+      threw(connection, std::current_exception());
+      ended(connection, name);
+      return false;
+    }
+    ended(connection, name);
+    return true;
+  }
+
+  // Shard. Gives the event to the pool; pauses reading when the connection has too many. False: refused.
+  bool submit(Connection& connection, PoolQueue::Event event);
+
+ private:
+  void threw(Connection& connection, std::exception_ptr what);
+  void ended(Connection& connection, std::string_view name);
+  ServerSession& session_;
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+}  // namespace sluice::core

@@ -1,0 +1,129 @@
+// core/exchange.hpp - one request and its answer.
+//
+// Pooled by the shard and used again: a steady load allocates nothing. Layer: core. Thread: the shard; the handler's thread while a handler
+// runs, and the thread that holds the Reply while the answer is deferred.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <istream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/http_request.hpp>
+#include <sluice/http_response.hpp>
+
+#include "base/arena.hpp"
+#include "base/block.hpp"
+#include "base/clock.hpp"
+#include "base/shared_bytes.hpp"
+#include "core/body_file.hpp"
+#include "core/front.hpp"
+#include "core/open_file.hpp"
+#include "proto/http/head.hpp"
+
+namespace sluice::core {
+
+class Connection;
+class Late;
+class Shard;
+struct Route;
+
+// One run of a response body. Exactly one of the three is set.
+struct BodyPart {
+  base::SharedBytes shared;  // bytes of their own
+  Bytes bytes;               // in the exchange's arena, or in `shared`
+  FileRef file;              // a region of a regular file
+  std::uint64_t offset = 0, length = 0;
+};
+
+// What the handler said. The front turns it into bytes.
+struct Answer {
+  int status = 200;
+  bool has_type = false, has_date = false, has_range = false;
+  Errc error = Errc::none;        // of a field that was refused
+  std::string fields;             // complete lines; capacity is kept
+  std::string type;               // Content-Type
+  std::string text;               // body, unless parts or source
+  std::string trailers;           // complete lines
+  std::vector<BodyPart> parts;    // body, in order
+  std::string file;               // path for the file responder; empty: none
+  std::unique_ptr<std::istream> source;
+  std::optional<std::uint64_t> source_length;
+  std::optional<std::uint64_t> stream_length;  // of a streamed body, when known
+  std::optional<std::uint64_t> range_first, range_last, range_size;
+  bool close_connection = false;
+  // The representation's size when no body is sent (HEAD, 304 of a file).
+  std::optional<std::uint64_t> length_without_body;
+
+  std::uint64_t body_size() const;
+  void clear();
+};
+
+class Exchange {
+ public:
+  explicit Exchange(Shard& owner) : shard(owner), request_(this), response_(this) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Back to how it was made, keeping memory. Called by the pool.
+  void clear();
+
+  // Uses: the front's while the request is alive, a running handler's, a Late's. The last one gives it back to the pool.
+  void retain() { ++holds_; }
+  void release();
+
+  // A plain answer by number, with a one-line text body. Replaces what was set.
+  void set_plain(int status, std::string_view text = {});
+  // The answer for an error: its status and its sentence. `reason` goes to the log through ServerSession::reject.
+  void set_error(Errc code);
+  // Adds one field if it may be sent; else notes the error in the answer.
+  void add_field(std::string_view name, std::string_view value);
+  void add_field_unchecked(std::string_view name, std::string_view value);  // known to be good
+
+  sluice::HttpRequest& request() { return request_; }
+  sluice::HttpResponse& response() { return response_; }
+
+  Shard& shard;
+  ExchangePort* port = nullptr;       // null once the connection has gone
+  Connection* connection = nullptr;   // kept alive by the exchange (one reference)
+  http::RequestHead head;
+  std::string_view document;          // routing path
+  base::Arena arena;
+  const Route* route = nullptr;
+  std::vector<std::pair<std::string_view, std::string_view>> params;
+  Answer answer;
+
+  // The request's memory: what views point to.
+  base::BlockRef head_block, body_block;
+  // The body.
+  Bytes body;                         // complete, in body_block, body_text or the mapping
+  std::string body_text;              // collected pieces; capacity is kept
+  std::unique_ptr<BodyFile> body_file;
+  std::uint64_t body_received = 0, body_limit = 0;
+  bool body_complete = false, body_wanted_whole = true, body_paused = false;
+  std::function<void(Bytes, bool)> on_data;
+
+  Late* late = nullptr;               // a deferred or streamed answer; the exchange keeps one use
+  bool in_handler = false;            // a handler runs on this shard right now
+  bool answered = false;              // the answer has been given to the port, or will be when the body ends
+  bool answer_after_body = false;
+  bool head_only = false;             // HEAD
+  bool streaming = false;             // begin_stream was called
+  std::shared_ptr<std::atomic<int>> queue_state;  // thread pool: see dispatcher
+
+ private:
+  friend class ExchangePool;
+  int holds_ = 0;
+  sluice::HttpRequest request_;
+  sluice::HttpResponse response_;
+
+ public:
+  static sluice::RequestBody body_of(Exchange* exchange) { return sluice::RequestBody(exchange); }
+};
+
+}  // namespace sluice::core

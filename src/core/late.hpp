@@ -1,0 +1,81 @@
+// core/late.hpp - what stands between a Reply or a BodyWriter and its exchange.
+//
+// Layer: core. Thread: any, except where it says shard.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <sluice/error.hpp>
+
+#include "core/mailbox.hpp"
+
+namespace sluice::core {
+
+class Exchange;
+
+// Shared by the handles (each one use) and the exchange (one use).
+class Late {
+ public:
+  enum class State : int { open, streaming, finished };
+
+  // Shard or the handler's thread. Takes a hold on the exchange.
+  Late(Exchange& exchange, std::shared_ptr<Mailbox> mailbox, std::size_t budget,
+       std::shared_ptr<std::atomic<std::uint32_t>> outstanding);
+
+  void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  // The last handle has gone: an answer that was not given is given now (500), or the stream is broken off.
+  void drop_handle();
+  void add_handle() { handles_.fetch_add(1, std::memory_order_relaxed); retain(); }
+
+  Errc send();                     // open -> finished
+  Errc begin_stream();             // open -> streaming
+  bool write(std::string_view text);
+  Errc end(std::string trailer_lines);
+  void on_abort(std::function<void()> handler);
+  void on_writable(std::function<void()> handler);
+  bool aborted() const { return aborted_.load(std::memory_order_acquire); }
+  bool refused() const { return refused_; }
+  void refuse() { refused_ = true; }  // before any handle is given out
+
+  // Shard: the front's news.
+  void aborted_on_shard();   // the client or the server has gone
+  void writable_on_shard();
+  void handler_returned();   // what was asked for while the handler ran is done now
+
+  Exchange* exchange = nullptr;  // shard; the handle's thread for setters. Valid until the hold is given back
+
+ private:
+  ~Late();
+  bool post(base::Task task);
+  void deliver();                // shard
+  void start();                  // shard
+  void put(std::string_view text);  // shard
+  void finish(std::string_view trailer_lines);  // shard
+  void break_off();              // shard
+  void let_go();                 // shard: gives the hold back
+  bool on_shard() const;
+
+  std::atomic<std::uint32_t> uses_{1}, handles_{0};
+  std::atomic<State> state_{State::open};
+  std::atomic<bool> aborted_{false}, full_{false}, wants_room_{false};
+  std::atomic<std::size_t> posted_{0};
+  bool refused_ = false;
+  bool send_wanted_ = false, started_ = false, let_go_ = false;  // shard
+  const std::size_t budget_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<std::atomic<std::uint32_t>> outstanding_;
+  std::mutex mutex_;
+  std::function<void()> on_abort_, on_writable_;
+  bool abort_told_ = false;
+};
+
+}  // namespace sluice::core

@@ -1,0 +1,47 @@
+// core/registry.hpp - the connections of one shard, by slot.
+//
+// Layer: core. Thread: add and remove on the shard, the rest on any; one short lock.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include <sluice/connection.hpp>
+
+namespace sluice::core {
+
+class Connection;
+
+class Registry {
+ public:
+  // Sets the connection's slot and generation.
+  void add(Connection& connection);
+  void remove(Connection& connection);
+
+  // A handle, or an empty one when the slot holds somebody else by now.
+  sluice::Connection find(std::uint32_t slot, std::uint32_t generation);
+  // Appends a handle of each open WebSocket.
+  void snapshot(std::vector<sluice::Connection>& out);
+
+  // Shard only: calls `each(Connection&)`; it must not add or remove.
+  template <class F>
+  void for_each(F&& each) {
+    for (Entry& entry : entries_) {
+      if (entry.connection) each(*entry.connection);
+    }
+  }
+  std::size_t size() const { return count_; }  // shard only
+
+ private:
+  struct Entry {
+    Connection* connection = nullptr;
+    std::uint32_t generation = 0;
+  };
+  std::mutex mutex_;
+  std::vector<Entry> entries_;
+  std::vector<std::uint32_t> free_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace sluice::core

@@ -1,0 +1,73 @@
+// core/router.hpp - which handler takes a path.
+//
+// Patterns: `/items/{id}`, `/files/{path...}`. Literal segments go before parameters, so the most exact pattern wins. Built before start, read
+// by all shards. Layer: core.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/result.hpp>
+#include <sluice/server.hpp>
+
+namespace sluice::core {
+
+class Exchange;
+
+// What a service answers by itself (files): it answers the exchange, now or later.
+using ExchangeHandler = std::function<void(Exchange&)>;
+
+// One method (or the WebSocket) at one pattern.
+struct Route {
+  std::string name;  // "GET /items/{id}", for the log
+  RequestHandler handler;
+  ExchangeHandler native;  // instead of handler
+  RouteOptions options;
+};
+
+using Params = std::vector<std::pair<std::string_view, std::string_view>>;
+
+class Router {
+ public:
+  Router();
+  ~Router();
+  Router(Router&&) noexcept;
+  Router& operator=(Router&&) noexcept;
+
+  // Errc::invalid_argument with words when the pattern is malformed or taken.
+  Result<void> add(std::string_view method, std::string_view pattern, RequestHandler handler,
+                   const RouteOptions& options);
+  Result<void> add_native(std::string_view method, std::string_view pattern, ExchangeHandler handler,
+                          const RouteOptions& options);
+  Result<void> add_websocket(std::string_view pattern, WebSocketHandlers handlers);
+  Result<void> add_body_mode(std::string_view prefix, const RouteOptions& options);
+
+  struct Match {
+    const Route* route = nullptr;
+    bool path_known = false;   // some method is served at this path
+    std::string_view allow;    // for 405: "GET, HEAD, POST"
+  };
+  // `params` gets views of the pattern's names and of `path`.
+  Match find(std::string_view method, std::string_view path, Params& params) const;
+  const WebSocketHandlers* find_websocket(std::string_view path, Params& params) const;
+  // Of requests that no route takes: the longest prefix, or null.
+  const RouteOptions* body_mode(std::string_view path) const;
+  bool empty() const { return empty_; }
+
+ private:
+  struct Node;
+  Result<Node*> place(std::string_view pattern);
+  Result<void> add_route(std::string_view method, std::string_view pattern, Route route);
+  const Node* walk(const Node& node, std::string_view rest, Params& params, bool websocket) const;
+  std::unique_ptr<Node> root_;
+  std::vector<std::pair<std::string, RouteOptions>> body_modes_;
+  bool empty_ = true;
+};
+
+}  // namespace sluice::core

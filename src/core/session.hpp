@@ -1,0 +1,134 @@
+// core/session.hpp - the server session: settings, events, routes, and what becomes of an exchange.
+//
+// One for each start of a Server; shared by all shards and read-only while they run, but for what says otherwise. Layer: core.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/server.hpp>
+
+#include "core/dispatcher.hpp"
+#include "core/front.hpp"
+#include "core/router.hpp"
+#include "core/shard.hpp"
+#include "proto/ws/frame_header.hpp"
+
+namespace sluice::core {
+
+class Connection;
+class Exchange;
+
+// The settings in force.
+struct SessionSettings {
+  FineTune fine_tune;
+  Limits limits;
+  Timeouts timeouts;
+  Options options;
+  SecurityOptions security;
+  Dispatch dispatch = Dispatch::inline_;
+  std::uint32_t thread_pool_size = 32;
+  std::vector<std::string> protocols;
+  std::chrono::milliseconds handler_limit{1000};
+};
+
+struct SessionEvents {
+  std::function<void(sluice::Connection, bool&)> on_tcp_connect;
+  RequestHandler on_http_request;
+  std::function<void(sluice::Connection, Headers&)> on_handshake;
+  WebSocketHandlers websocket;
+  std::function<void(sluice::Connection, const Error&)> on_error;
+  std::function<void(sluice::Connection, std::exception_ptr)> on_exception;
+  std::function<void(LogLevel, Errc, std::string_view)> on_log;
+};
+
+// BroadcastOptions, owned: it crosses from thread to thread.
+struct BroadcastFilter {
+  std::string channel, protocol;
+  std::vector<ConnectionId> exclude, include;
+};
+
+// Answers from files and from streams that may block. Implemented above the core (service/files).
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // answer.file names a path: fill the answer (or an error) and call ServerSession::respond, now or later on this shard.
+  virtual void respond_file(Exchange& exchange) = 0;
+  // answer.source: read it off the shards and stream it.
+  virtual void respond_stream(Exchange& exchange) = 0;
+  // Runs `work` where waiting for a disk harms nobody, then `done` on the shard. False: too much is waiting.
+  virtual bool run_blocking(Shard& shard, base::Task work, base::Task done) = 0;
+};
+
+class ServerSession {
+ public:
+  ServerSession(SessionSettings settings, SessionEvents events, const Router& router);
+  ~ServerSession();
+
+  // --- What fronts call, on the connection's shard ---
+
+  // False: close at once.
+  bool on_accepted(Connection& connection);
+  // The head is complete. Routes it; answers it when the head alone decides.
+  BodyPlan on_head(Exchange& exchange);
+  // A piece of the body; `block` holds it and may be shared.
+  void on_body(Exchange& exchange, base::Block& block, std::span<std::byte> piece);
+  // The body is complete (also when there is none): the handler of a whole-body request runs.
+  void on_body_end(Exchange& exchange);
+  // The connection has gone, or the server stops, before the answer was complete. The front lets the exchange go after this.
+  void on_abort(Exchange& exchange);
+  // The stream's queue has room again.
+  void on_writable(Exchange& exchange);
+  // A request was refused before there was an exchange, or without a handler: log, on_error, counter.
+  void reject(Connection* connection, const Error& why, Shard& shard);
+  // The time in the pool's queue is over.
+  void on_queue_timeout(Exchange& exchange);
+
+  // --- What answers call ---
+
+  // The handler's answer is complete: files and streams take their way, anything else goes to the port.
+  void respond(Exchange& exchange);
+  void respond_error(Exchange& exchange, Errc code);
+
+  void log(LogLevel level, Errc code, std::string_view message) const;
+  void failed_event(Connection& connection, const Error& why);
+  void threw(Connection& connection, std::exception_ptr what);
+
+  ConnectionId id_of(const Connection& connection) const;
+  // The connection's shard, slot and generation; false when it is no id of this process.
+  bool address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot, std::uint32_t& generation) const;
+
+  std::size_t broadcast(ws::Opcode opcode, Bytes payload, const BroadcastOptions& options);
+  void broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload, const BroadcastFilter& filter);
+
+  const SessionSettings settings;
+  const SessionEvents events;
+  const Router& router;
+  Dispatcher dispatcher;
+  std::vector<Shard*> shards;       // filled before any thread runs
+  BodySource* body_source = nullptr;
+  // A Host field must be one of these (with the port as given); empty: any. Lower case.
+  std::vector<std::string> hosts;
+  std::shared_ptr<std::atomic<std::uint32_t>> deferred;
+  std::atomic<std::uint64_t> open_connections{0};
+
+ private:
+  bool check_host(Exchange& exchange);
+  bool route(Exchange& exchange);
+  bool try_upgrade(Exchange& exchange);
+  void upgrade(Exchange& exchange, const WebSocketHandlers& handlers);
+  bool keep_in_file(Exchange& exchange, std::span<const std::byte> piece);
+  void run_handler(Exchange& exchange);
+  void after_handler(Exchange& exchange, bool threw);
+  std::unique_ptr<class IdCipher> cipher_;
+  bool server_takes_websockets_ = false;
+};
+
+}  // namespace sluice::core

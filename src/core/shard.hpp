@@ -1,0 +1,95 @@
+// core/shard.hpp - what one thread owns: time, memory, connections, channels.
+//
+// The front drives it: each turn begins with begin_turn(), then events, then the mailbox and the timers. Layer: core. Thread: its own; post()
+// and the counters from any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/block.hpp"
+#include "base/clock.hpp"
+#include "base/timer_wheel.hpp"
+#include "core/channel.hpp"
+#include "core/mailbox.hpp"
+#include "core/registry.hpp"
+#include "core/scratch.hpp"
+
+namespace sluice::core {
+
+class Exchange;
+class ServerSession;
+
+// Written by the shard without locked operations, read by anyone.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct ShardCounters {
+  Counter connections, websockets, accepted, requests, rejected, messages_received, messages_sent,
+      bytes_received, bytes_sent, receive_buffers_exhausted, slow_readers, messages_dropped;
+};
+
+class Shard {
+ public:
+  Shard(ServerSession& session, std::uint32_t index, base::BlockPool& blocks, base::Instant now);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // The shard whose thread this is, or null.
+  static Shard* current();
+  static void set_current(Shard* shard);
+
+  void begin_turn(base::Instant now);
+  // Posts, then timers. Returns when the next turn is due at the latest (the past: at once).
+  base::Instant finish_turn();
+
+  // "Sun, 06 Nov 1994 08:49:37 GMT", of this turn.
+  std::string_view date() const { return {date_, sizeof date_}; }
+  std::int64_t wall_seconds() const { return wall_seconds_; }
+
+  Exchange* take_exchange();
+  void give_back(Exchange* exchange);
+
+  // Called after each inline handler: reports the one that took longer than the limit.
+  void handler_ended(std::string_view name);
+
+  ServerSession& session;
+  const std::uint32_t index;
+  base::BlockPool& blocks;
+  base::Instant now;
+  base::TimerWheel timers;
+  Scratch scratch;
+  std::shared_ptr<Mailbox> mailbox;
+  Registry registry;
+  Channels channels;
+  std::vector<WebSocket*> websockets;  // every open one, in no order
+  ShardCounters counters;
+  std::size_t queued_bytes = 0;  // waiting to be sent, all connections
+  bool draining = false;
+
+ private:
+  static constexpr std::size_t kIdleExchanges = 256;
+  base::Instant date_until_{};
+  std::int64_t wall_seconds_ = 0;
+  std::int64_t coarse_ns_ = 0;
+  char date_[29];
+  std::vector<Exchange*> idle_;
+};
+
+}  // namespace sluice::core
