@@ -8,6 +8,8 @@ install(TARGETS sluice EXPORT sluice-targets
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET sluice_program)
   install(TARGETS sluice_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # The demo site; the program looks for it in ../share/sluice/site.
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/examples/site" DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice)
 endif()
 if(EXISTS "${PROJECT_SOURCE_DIR}/docs/man/sluice.1")
   install(FILES "${PROJECT_SOURCE_DIR}/docs/man/sluice.1" DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -12,8 +12,9 @@ else()
   add_library(sluice_test_support INTERFACE)
   set(sluice_support_scope INTERFACE)
 endif()
-target_include_directories(sluice_test_support ${sluice_support_scope} "${PROJECT_SOURCE_DIR}/tests")
-target_link_libraries(sluice_test_support ${sluice_support_scope} sluice_internal GTest::gtest)
+target_include_directories(sluice_test_support ${sluice_support_scope}
+  "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+target_link_libraries(sluice_test_support ${sluice_support_scope} sluice_warnings GTest::gtest)
 # Where tests find the programs they start and the files they read.
 target_compile_definitions(sluice_test_support ${sluice_support_scope}
   SLUICE_TEST_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
@@ -61,6 +62,7 @@ foreach(dir IN LISTS sluice_test_dirs)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${dir}/*.cpp")
   add_executable(${name}_test ${sources})
   target_link_libraries(${name}_test PRIVATE sluice_test_support)
+  sluice_link_layer(${name}_test ${top})
   if(NOT EXISTS "${PROJECT_SOURCE_DIR}/tests/${dir}/main.cpp")
     target_link_libraries(${name}_test PRIVATE GTest::gtest_main)
   endif()
@@ -69,7 +71,7 @@ foreach(dir IN LISTS sluice_test_dirs)
     list(APPEND labels "${top}")
   endif()
   # What a test starts must be built before it.
-  if(TARGET sluice_program)
+  if(TARGET sluice_program AND NOT top MATCHES "^(base|crypto|proto|io|core|front)$")
     add_dependencies(${name}_test sluice_program)
   endif()
   gtest_discover_tests(${name}_test
