@@ -28,6 +28,10 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/sluice-config-version.cm
 install(FILES "${PROJECT_BINARY_DIR}/sluice-config.cmake"
   "${PROJECT_BINARY_DIR}/sluice-config-version.cmake" DESTINATION ${sluice_cmake_dir})
 
+# The prefix is found from where the file lies, so that `cmake --install --prefix` may choose it.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+  BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" OUTPUT_VARIABLE sluice_pc_to_prefix)
+
 # With a shared library the user needs none of our dependencies.
 set(sluice_pc_cflags "")
 set(sluice_pc_requires "")

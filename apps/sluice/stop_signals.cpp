@@ -1,0 +1,38 @@
+// apps/sluice/stop_signals.cpp - see stop_signals.hpp.
+#include "sluice/stop_signals.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <thread>
+
+namespace sluice::app {
+
+StopSignals::StopSignals() {
+  sigemptyset(&set_);
+  for (const int number : {SIGINT, SIGTERM}) {
+    std::signal(number, SIG_DFL);  // an ignored signal would never be pending
+    sigaddset(&set_, number);
+  }
+  pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+}
+
+void StopSignals::wait() const {
+  int number = 0;
+  sigwait(&set_, &number);
+}
+
+void StopSignals::wait_during(const std::function<void()>& work,
+                              const std::function<void()>& hurried) const {
+  std::atomic<bool> done{false};
+  std::thread watcher([&] {
+    wait();
+    if (!done) hurried();
+  });
+  work();
+  done = true;
+  pthread_kill(watcher.native_handle(), SIGTERM);  // to that thread alone: it wakes and sees `done`
+  watcher.join();
+}
+
+}  // namespace sluice::app
