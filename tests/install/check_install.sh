@@ -73,10 +73,11 @@ say "pkg-config sluice $(pkg-config --modversion sluice): built, answered, stopp
 # Only what is marked is visible, and nothing of others.
 library=$(find "$work/prefix" -name 'libsluice.so.*.*.*' -type f | head -1)
 if [ -n "$library" ] && [ -z "${SLUICE_SANITIZE:-}" ]; then
-  strange=$(nm -D --defined-only -C "$library" | awk '{$1=$2=""; print}' |
-    grep -vE 'sluice::|^ *(_init|_fini|_edata|_end|__bss_start)|std::|operator (new|delete)|__gnu_cxx' || true)
-  inner=$(nm -D --defined-only -C "$library" |
-    grep -oE 'sluice::(base|crypto|http|http1|ws|io|uring|epoll|core|service|wire)::[A-Za-z_:]*' | sort -u | head -5 || true)
+  shown=$(nm -D --defined-only -C "$library" | sed -E 's/^[0-9a-f]* . //')
+  strange=$(grep -vE 'sluice::|^(_init|_fini|_edata|_end|__bss_start)|std::|operator (new|delete)|__gnu_cxx' \
+    <<<"$shown" || true)
+  inner=$(grep -E '^((typeinfo|typeinfo name|vtable|guard variable) for )?sluice::(base|crypto|http|http1|ws|io|uring|epoll|sim|core|service|wire)::' \
+    <<<"$shown" | sort -u | head -5 || true)
   [ -z "$strange$inner" ] || { echo "install: the library shows what is not marked SLUICE_API:" $strange $inner >&2; exit 1; }
   say "the library shows sluice:: only"
 fi
