@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include <sluice/error.hpp>
 
@@ -64,6 +66,30 @@ inline Step read_field_line(const char* base, const char* line, const char* end,
   field.name = {line, static_cast<std::size_t>(at - line)};
   field.value = {value, static_cast<std::size_t>(value_end - value)};
   return step;
+}
+
+// Reads field lines from base + done on, until behind the empty line. `done` follows the lines that
+// are complete: call again with it when more bytes are there. `note` is told each field with an id;
+// it answers with an Errc.
+template <class Note>
+Step read_field_lines(const char* base, std::size_t& done, const char* end,
+                      const http::HeadLimits& limits, std::vector<http::Field>& fields, Note note) {
+  const char* at = base + done;
+  for (;;) {
+    if (at == end) return Step::more();
+    if (*at == '\r') return line_end(at, end);
+    if (fields.size() >= limits.fields) return Step::bad(Errc::http_too_many_fields);
+    http::Field field;
+    const Step step = read_field_line(base, at, end, limits.field_bytes, field);
+    if (step.next == nullptr) return step;
+    field.id = http::field_id(field.name);
+    if (field.id != http::FieldId::other) {
+      if (const Errc error = note(field); error != Errc::none) return Step::bad(error);
+    }
+    fields.push_back(field);
+    at = step.next;
+    done = static_cast<std::size_t>(at - base);
+  }
 }
 
 // --- what the fields that delimit a body say

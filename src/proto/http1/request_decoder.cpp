@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "proto/http/target.hpp"
+#include "proto/http1/start_line.hpp"
 
 namespace sluice::http1 {
 
@@ -69,24 +70,19 @@ Step read_target(const char* base, const char* at, const char* end, RequestHead&
 }
 
 // The version and the end of the line.
-Step read_version(const char* at, const char* end, RequestHead& head) {
-  constexpr std::string_view shape = "HTTP/0.0";  // 0 stands for any digit
-  const std::size_t have = std::min(static_cast<std::size_t>(end - at), shape.size());
-  for (std::size_t i = 0; i < have; ++i) {
-    const bool fits = shape[i] == '0' ? http::is_digit(at[i]) : at[i] == shape[i];
-    if (!fits) return Step::bad(Errc::http_bad_version);
-  }
-  if (have < shape.size() || end - at == std::ssize(shape)) return Step::more();
-  const char* stop = at + shape.size();
+Step read_line_rest(const char* at, const char* end, RequestHead& head) {
+  Version version;
+  const Step step = read_version(at, end, version);
+  if (step.next == nullptr || step.next == end) return step.next == end ? Step::more() : step;
+  const char* stop = step.next;
   if (*stop != '\r' && *stop != '\n') {
     return Step::bad(http::is_ows(*stop) ? Errc::http_bad_request_line : Errc::http_bad_version);
   }
-  const Step step = line_end(stop, end);
-  if (step.next == nullptr) return step;
-  if (at[5] != '1') return Step::bad(Errc::http_version_not_supported);
-  // A higher minor version promises that a message can be read as 1.1 (RFC 9110 section 2.5).
-  head.minor = at[7] == '0' ? 0 : 1;
-  return step;
+  const Step line = line_end(stop, end);
+  if (line.next == nullptr) return line;
+  if (!version.supported) return Step::bad(Errc::http_version_not_supported);
+  head.minor = version.minor;
+  return line;
 }
 
 // Path and query of `text`, which is a target without scheme and authority.
@@ -146,7 +142,7 @@ Step read_request_line(const char* base, const char* at, const char* end, Reques
   if (step.next == nullptr) return step;
   step = read_target(base, step.next, end, head);
   if (step.next == nullptr) return step;
-  step = read_version(step.next, end, head);
+  step = read_line_rest(step.next, end, head);
   if (step.next == nullptr) return step;
   if (const Errc error = read_form(head); error != Errc::none) return Step::bad(error);
   return step;
@@ -167,27 +163,6 @@ Step RequestDecoder::read_empty_lines(const char* base, const char* end) {
     start_ = at_ = static_cast<std::size_t>(at - base);
   }
   return at == end ? Step::more() : Step::to(at);
-}
-
-// Steps over the fields that are complete and over the empty line; keeps at_.
-Step RequestDecoder::read_fields(const char* base, const char* end, const HeadLimits& limits,
-                                 RequestHead& head) {
-  const char* at = base + at_;
-  for (;;) {
-    if (at == end) return Step::more();
-    if (*at == '\r') return line_end(at, end);
-    if (head.fields.size() >= limits.fields) return Step::bad(Errc::http_too_many_fields);
-    Field field;
-    const Step step = read_field_line(base, at, end, limits.field_bytes, field);
-    if (step.next == nullptr) return step;
-    field.id = http::field_id(field.name);
-    if (field.id != FieldId::other) {
-      if (const Errc error = note(field, head); error != Errc::none) return Step::bad(error);
-    }
-    head.fields.push_back(field);
-    at = step.next;
-    at_ = static_cast<std::size_t>(at - base);
-  }
 }
 
 // Takes down what a field says about the message itself.
@@ -268,7 +243,8 @@ Parsed<bool> RequestDecoder::decode(Bytes in, const HeadLimits& limits, RequestH
     have_line_ = true;
     at_ = static_cast<std::size_t>(line.next - base);
   }
-  const Step step = read_fields(base, end, limits, head);
+  const Step step = read_field_lines(base, at_, end, limits, head.fields,
+                                     [&](const Field& field) { return note(field, head); });
   if (step.next == nullptr) {
     if (step.error != Errc::none) return Bad{step.error};
     if (full) return Bad{Errc::http_head_too_large};

@@ -29,8 +29,6 @@ class RequestDecoder {
 
  private:
   Step read_empty_lines(const char* base, const char* end);
-  Step read_fields(const char* base, const char* end, const http::HeadLimits& limits,
-                   http::RequestHead& head);
   Errc note(const http::Field& field, http::RequestHead& head);
   Errc finish(http::RequestHead& head) const;
 

@@ -5,34 +5,17 @@
 
 #include <array>
 #include <charconv>
-#include <cstring>
 
 #include "proto/http/head.hpp"
+#include "proto/http1/framing_fields.hpp"
 #include "proto/http1/scan.hpp"
 
 namespace sluice::http1 {
 namespace {
 
-constexpr std::size_t kNumberBound = 20;  // digits of 2^64 - 1
-
 constexpr std::string_view kVersion = "HTTP/1.1 ";
 constexpr std::string_view kDate = "Date: ";
 constexpr std::string_view kServer = "Server: ";
-constexpr std::string_view kLength = "Content-Length: ";
-constexpr std::string_view kChunked = "Transfer-Encoding: chunked\r\n\r\n";
-constexpr std::string_view kEnd = "\r\n";
-
-constexpr std::string_view kConnection[] = {
-    "", "Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: Upgrade\r\n"};
-
-char* put(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
-char* put_number(char* out, std::uint64_t number) {
-  return std::to_chars(out, out + kNumberBound, number).ptr;
-}
 
 // Status lines with the registered phrases, made once, before main.
 class StatusLines {
@@ -44,7 +27,7 @@ class StatusLines {
       end = put_number(end, static_cast<std::uint64_t>(status));
       *end++ = ' ';
       end = put(end, http::reason_phrase(status));
-      end = put(end, kEnd);
+      end = put(end, kLineEnd);
       line.size = static_cast<std::uint8_t>(end - line.text.data());
     }
   }
@@ -82,21 +65,19 @@ char* put_status_line(char* out, const ResponseHeadOut& head) {
   out = put_number(out, static_cast<std::uint64_t>(status));
   *out++ = ' ';
   out = put(out, head.reason.empty() ? http::reason_phrase(status) : head.reason);
-  return put(out, kEnd);
+  return put(out, kLineEnd);
 }
 
 char* put_field(char* out, std::string_view name, std::string_view value) {
-  return put(put(put(out, name), value), kEnd);
+  return put(put(put(out, name), value), kLineEnd);
 }
 
 }  // namespace
 
 std::size_t response_head_bound(const ResponseHeadOut& head) {
   constexpr std::size_t status_line = 64;
-  constexpr std::size_t names = kDate.size() + kServer.size() + 2 * kEnd.size();
-  constexpr std::size_t connection = 32;
-  constexpr std::size_t framing = kChunked.size() + kLength.size() + kNumberBound + 2 * kEnd.size();
-  return status_line + names + connection + framing + head.reason.size() + head.date.size() +
+  constexpr std::size_t names = kDate.size() + kServer.size() + 2 * kLineEnd.size();
+  return status_line + names + kFramingFieldsBound + head.reason.size() + head.date.size() +
          head.server.size() + head.fields.size();
 }
 
@@ -104,27 +85,15 @@ char* write_response_head(char* out, const ResponseHeadOut& head) {
   out = put_status_line(out, head);
   if (!head.date.empty()) out = put_field(out, kDate, head.date);
   if (!head.server.empty()) out = put_field(out, kServer, head.server);
-  if (!head.fields.empty()) out = put(out, head.fields);
-  if (head.connection != ConnectionField::absent) {
-    out = put(out, kConnection[static_cast<std::size_t>(head.connection)]);
-  }
-  switch (head.framing) {
-    case Framing::length:
-      out = put_number(put(out, kLength), head.content_length);
-      return put(put(out, kEnd), kEnd);
-    case Framing::chunked:
-      return put(out, kChunked);
-    case Framing::none:
-      break;
-  }
-  return put(out, kEnd);
+  out = put(out, head.fields);
+  return write_framing_fields(out, head.connection, head.framing, head.content_length);
 }
 
 std::string_view continue_response() { return "HTTP/1.1 100 Continue\r\n\r\n"; }
 
 char* write_chunk_head(char* out, std::uint64_t size) {
   out = std::to_chars(out, out + kChunkHeadBound, size, 16).ptr;
-  return put(out, kEnd);
+  return put(out, kLineEnd);
 }
 
 bool is_field_name(std::string_view name) { return http::is_token(name); }
