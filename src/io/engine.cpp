@@ -3,15 +3,25 @@
 
 #include <sys/resource.h>
 
+#include <string>
 #include <utility>
 
 namespace sluice::io {
 
 Result<EngineChoice> make_engine(EngineKind kind, const EngineOptions& options) {
-  if (kind == EngineKind::uring) return Error(Errc::unavailable, "io_uring is not built in");
+  std::string why = "epoll, as asked";
+  if (kind != EngineKind::epoll) {
+    Result<std::unique_ptr<Engine>> engine = make_uring_engine(options);
+    if (engine) {
+      return EngineChoice{std::move(*engine),
+                          kind == EngineKind::uring ? "io_uring, as asked" : "io_uring"};
+    }
+    if (kind == EngineKind::uring) return engine.error();
+    why = "epoll, because io_uring is not available (" + engine.error().detail + ")";
+  }
   Result<std::unique_ptr<Engine>> engine = make_epoll_engine(options);
   if (!engine) return engine.error();
-  return EngineChoice{std::move(*engine), kind == EngineKind::epoll ? "epoll, as asked" : "epoll"};
+  return EngineChoice{std::move(*engine), std::move(why)};
 }
 
 std::size_t raise_descriptor_limit() {

@@ -1,0 +1,77 @@
+// io/uring/receive_ring.cpp - posting, keeping and replacing receive blocks.
+#include "io/uring/receive_ring.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "io/failure.hpp"
+
+namespace sluice::io {
+
+ReceiveRing::ReceiveRing(base::BlockPool& pool, std::size_t block_bytes, std::size_t limit)
+    : pool_(pool),
+      block_bytes_(block_bytes),
+      limit_(std::clamp<std::size_t>(limit, 1, 32768)),
+      wanted_(std::min(limit_, kAtFirst)) {}
+
+ReceiveRing::~ReceiveRing() {
+  for (base::Block* block : slots_) {
+    if (block) block->release();
+  }
+  if (buffers_) ::munmap(buffers_, mapped_);
+}
+
+Result<void> ReceiveRing::open(io_uring& ring) {
+  auto entries = std::uint32_t(std::bit_ceil(limit_));
+  mapped_ = entries * sizeof(io_uring_buf);
+  void* memory =
+      ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  if (memory == MAP_FAILED) return Error(Errc::out_of_memory, "memory for the buffer ring");
+  buffers_ = static_cast<io_uring_buf_ring*>(memory);
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+  registration.ring_entries = entries;
+  registration.bgid = kGroup;
+  if (int failed = ::io_uring_register_buf_ring(&ring, &registration, 0); failed < 0) {
+    return system_error("registering the buffer ring", -failed);
+  }
+  io_uring_buf_ring_init(buffers_);
+  mask_ = io_uring_buf_ring_mask(entries);
+  slots_.assign(limit_, nullptr);
+  for (std::size_t id = limit_; id > 0; --id) free_.push_back(std::uint16_t(id - 1));
+  top_up();
+  return {};
+}
+
+void ReceiveRing::keep(std::uint16_t id, base::Block* block) {
+  kept_.add(base::BlockRef(block));
+  slots_[id] = nullptr;
+  free_.push_back(id);
+  top_up();
+}
+
+void ReceiveRing::grow() {
+  wanted_ = std::min(limit_, wanted_ * 2);
+  top_up();
+}
+
+void ReceiveRing::reclaim(bool all) {
+  kept_.reclaim(all);
+  if (posted_ < wanted_) top_up();
+}
+
+void ReceiveRing::top_up() {
+  while (posted_ < wanted_ && may_post_more()) {
+    base::BlockRef block = pool_.take(block_bytes_);
+    if (!block) return;
+    std::uint16_t id = free_.back();
+    free_.pop_back();
+    slots_[id] = block.leave();
+    ++posted_;
+    stage(id, slots_[id]);
+  }
+}
+
+}  // namespace sluice::io
