@@ -63,6 +63,9 @@ class BodySource {
   virtual void respond_file(Exchange& exchange) = 0;
   // answer.source: read it off the shards and stream it.
   virtual void respond_stream(Exchange& exchange) = 0;
+  // Of an exchange that respond_stream() has (exchange.stream_state is set): its queue has room again, or nobody waits for it any more.
+  virtual void stream_writable(Exchange& exchange) = 0;
+  virtual void stream_aborted(Exchange& exchange) = 0;
   // Runs `work` where waiting for a disk harms nobody, then `done` on the shard. False: too much is waiting.
   virtual bool run_blocking(Shard& shard, base::Task work, base::Task done) = 0;
 };
