@@ -1,6 +1,7 @@
 // crypto/digest.hpp - digests over OpenSSL's libcrypto.
 //
-// Layer: crypto. Thread: any. Allocates nothing after a thread's first use.
+// Layer: crypto. Thread: any. After a thread's first use the cipher and the generator allocate
+// nothing; a digest costs what libcrypto itself asks for, at most one small block.
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@ std::array<std::byte, 32> sha256(Bytes bytes);
 // From the system's generator; stops the process if there is none.
 void random_bytes(std::span<std::byte> out);
 
-// Encrypts and decrypts one 16-byte block (AES-128). Used for identifiers that must not be guessable.
+// Encrypts and decrypts one 16-byte block (AES-128). Used for identifiers that must not be
+// guessable.
 class BlockCipher {
  public:
   explicit BlockCipher(const std::array<std::byte, 16>& key);

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "crypto/digest.hpp"
+#include "proto/http/token.hpp"
 
 namespace sluice::ws {
 
@@ -16,13 +17,6 @@ constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::size_t kKeySize = 24;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
-}
 
 // A field that may be sent several times is one list (RFC 9110 section 5.3).
 bool any_has_token(const http::RequestHead& head, http::FieldId id, std::string_view token) {
@@ -57,8 +51,8 @@ struct Origin {
 };
 
 std::string_view default_port(std::string_view scheme) {
-  if (same_ignoring_case(scheme, "http") || same_ignoring_case(scheme, "ws")) return "80";
-  if (same_ignoring_case(scheme, "https") || same_ignoring_case(scheme, "wss")) return "443";
+  if (http::equal_nocase(scheme, "http") || http::equal_nocase(scheme, "ws")) return "80";
+  if (http::equal_nocase(scheme, "https") || http::equal_nocase(scheme, "wss")) return "443";
   return {};
 }
 
@@ -84,12 +78,17 @@ Origin split_origin(std::string_view text) {
   return origin;
 }
 
+// Also true for no port at all, of a scheme that has none.
+bool is_number(std::string_view port) {
+  return std::all_of(port.begin(), port.end(), http::is_digit);
+}
+
 bool allows(std::string_view rule, const Origin& origin) {
   if (rule == "*") return true;
   const Origin allowed = split_origin(rule);
-  return same_ignoring_case(allowed.scheme, origin.scheme) &&
-         same_ignoring_case(allowed.host, origin.host) &&
-         (allowed.port == origin.port || (allowed.port == "*" && !allowed.scheme.empty()));
+  return http::equal_nocase(allowed.scheme, origin.scheme) &&
+         http::equal_nocase(allowed.host, origin.host) &&
+         (allowed.port == origin.port || (allowed.port == "*" && is_number(origin.port)));
 }
 
 bool is_origin_allowed(const http::RequestHead& head, std::span<const std::string> origins) {
@@ -99,14 +98,6 @@ bool is_origin_allowed(const http::RequestHead& head, std::span<const std::strin
   const Origin origin = split_origin(field.value);
   return std::any_of(origins.begin(), origins.end(),
                      [&](const std::string& rule) { return allows(rule, origin); });
-}
-
-bool is_space(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 }  // namespace
@@ -161,7 +152,7 @@ std::array<char, 28> accept_value(std::string_view key) {
 std::string_view choose_protocol(std::string_view offered, std::span<const std::string> supported) {
   while (!offered.empty()) {
     const std::size_t comma = std::min(offered.find(','), offered.size());
-    const std::string_view name = trimmed(offered.substr(0, comma));
+    const std::string_view name = http::trim_ows(offered.substr(0, comma));
     const auto found = std::find(supported.begin(), supported.end(), name);
     if (!name.empty() && found != supported.end()) return *found;
     offered.remove_prefix(std::min(comma + 1, offered.size()));
