@@ -180,6 +180,7 @@ void MediaTypes::add_table(std::string_view mime_types) {
       added.try_emplace(lower_copy(extension), type);
     }
   }
+  added.reserve(added.size() + by_extension_.size());  // nothing below throws
   added.merge(by_extension_);
   by_extension_ = std::move(added);
 }
