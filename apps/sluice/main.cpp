@@ -13,9 +13,29 @@ namespace {
 
 using sluice::app::ServeOptions;
 
-constexpr const char* footer =
-    "With no option, `sluice serve` shows the demo site on http://127.0.0.1:8080/.\n"
-    "Exit codes: 0 stopped and drained, 1 runtime error, 2 usage error. Manual: man sluice";
+constexpr const char* help =
+    R"(Sluice, an HTTP and WebSocket server
+
+Usage: sluice serve [OPTION]...
+       sluice --version | --help
+
+Options:
+  --root DIR          Serve the files of a folder; without it, the demo site
+  --list              List folders that have no index.html (with --root)
+  --follow-symlinks   Let symbolic links lead out of the folder (with --root)
+  --listen URL        Listen on a prefix, http://HOST:PORT/; may be given several times
+  --port N            Listen on a port of the loopback addresses [8080]; 0 for a free one
+  --engine NAME       auto, uring or epoll [auto]
+  --shards N          How many threads serve, 1 to 1024 [one per allowed CPU]
+  --mode NAME         classic or high-perf [high-perf]
+  --echo PATH         Answer WebSocket messages and POST bodies on PATH with themselves
+  --broadcast PATH    Send each WebSocket message on PATH to every WebSocket on PATH
+  --quiet             Print only errors that end the program
+  -h, --help          Print this and exit
+
+With no option, `sluice serve` shows the demo site on http://127.0.0.1:8080/.
+Exit codes: 0 stopped and drained, 1 runtime error, 2 usage error. Manual: man sluice
+)";
 
 // What CLI11 fills in, before it has been judged and translated.
 struct Words {
@@ -27,44 +47,18 @@ struct Words {
 
 CLI::App* add_serve(CLI::App& app, Words& words) {
   ServeOptions& options = words.options;
-  CLI::App* serve = app.add_subcommand("serve", "Serve a folder, or the demo site");
-  CLI::Option* root =
-      serve->add_option("--root", options.root, "Serve the files of this folder")->type_name("DIR");
-  serve->add_flag("--list", options.list, "List folders that have no index.html")->needs(root);
-  serve
-      ->add_flag("--follow-symlinks", options.follow_symlinks,
-                 "Let symbolic links lead out of the folder")
-      ->needs(root);
-  CLI::Option* listen =
-      serve
-          ->add_option("--listen", options.listen,
-                       "Listen on this prefix, http://HOST:PORT/; may be given several times")
-          ->type_name("URL")
-          ->allow_extra_args(false);
-  serve
-      ->add_option("--port", words.port,
-                   "Listen on this port of the loopback addresses [8080]; 0 for a free one")
-      ->type_name("N")
-      ->check(CLI::Range(0, 65535))
-      ->excludes(listen);
-  serve->add_option("--engine", words.engine, "auto, uring or epoll [auto]")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"auto", "uring", "epoll"}));
-  serve->add_option("--shards", words.shards, "Threads that serve [one per allowed CPU]")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1024));
-  serve->add_option("--mode", words.mode, "classic or high-perf [high-perf]")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"classic", "high-perf"}));
-  serve
-      ->add_option("--echo", options.echo,
-                   "Answer WebSocket messages and POST bodies on PATH with themselves")
-      ->type_name("PATH");
-  serve
-      ->add_option("--broadcast", options.broadcast,
-                   "Send each WebSocket message on PATH to every WebSocket on PATH")
-      ->type_name("PATH");
-  serve->add_flag("--quiet", options.quiet, "Print only errors that end the program");
+  CLI::App* serve = app.add_subcommand("serve");
+  CLI::Option* root = serve->add_option("--root", options.root);
+  serve->add_flag("--list", options.list)->needs(root);
+  serve->add_flag("--follow-symlinks", options.follow_symlinks)->needs(root);
+  serve->add_option("--listen", options.listen)->allow_extra_args(false);
+  serve->add_option("--port", words.port)->check(CLI::Range(0, 65535));
+  serve->add_option("--engine", words.engine)->check(CLI::IsMember({"auto", "uring", "epoll"}));
+  serve->add_option("--shards", words.shards)->check(CLI::Range(1, 1024));
+  serve->add_option("--mode", words.mode)->check(CLI::IsMember({"classic", "high-perf"}));
+  serve->add_option("--echo", options.echo);
+  serve->add_option("--broadcast", options.broadcast);
+  serve->add_flag("--quiet", options.quiet);
   return serve;
 }
 
@@ -80,19 +74,35 @@ ServeOptions translate(const Words& words) {
 
 // What CLI11 cannot see; empty when all is well.
 std::string usage_error(const CLI::App& serve, const ServeOptions& options) {
+  const auto bad_path = [&serve](const char* option, const std::string& path) {
+    return serve.count(option) > 0 && !path.starts_with('/');
+  };
+  if (serve.count("--listen") > 0 && serve.count("--port") > 0) {
+    return "--listen and --port exclude each other: write the port into the URL";
+  }
   if (serve.count("--root") > 0 && options.root.empty()) {
     return "--root needs the name of a folder";
   }
-  if (serve.count("--echo") > 0 && !options.echo.starts_with('/')) {
+  if (bad_path("--echo", options.echo)) {
     return "--echo needs a path that begins with /, for example --echo /echo";
   }
-  if (serve.count("--broadcast") > 0 && !options.broadcast.starts_with('/')) {
+  if (bad_path("--broadcast", options.broadcast)) {
     return "--broadcast needs a path that begins with /, for example --broadcast /all";
   }
   if (!options.echo.empty() && options.echo == options.broadcast) {
     return "--echo and --broadcast need two different paths";
   }
   return {};
+}
+
+// CLI11's words, without its notation for types.
+std::string sentence(const CLI::ParseError& error) {
+  const std::string words = error.what();
+  if (error.get_name() == "ArgumentMismatch") {
+    return words.substr(0, words.find(':')) + " takes one value";
+  }
+  if (error.get_name() == "RequiredError") return "say what to do: sluice serve";
+  return words;
 }
 
 int complain(std::string_view what) {
@@ -103,20 +113,22 @@ int complain(std::string_view what) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Sluice, an HTTP and WebSocket server", "sluice");
+  CLI::App app("", "sluice");
+  app.set_help_flag("-h,--help");
   app.set_version_flag("--version", "sluice " SLUICE_VERSION);
-  app.footer(footer);
   app.require_subcommand(1);
   Words words;
   CLI::App* serve = add_serve(app, words);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", help);
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+    return 0;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    if (serve->count("--listen") > 0 && serve->count("--port") > 0) {
-      return complain("--listen and --port exclude each other: write the port into the URL");
-    }
-    return complain(error.what());
+    return complain(sentence(error));
   }
   const ServeOptions options = translate(words);
   if (const std::string wrong = usage_error(*serve, options); !wrong.empty()) {

@@ -66,12 +66,12 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((code, errors), (0, ""))
         options = set(re.findall(r"--[a-z-]+", printed.split("Options:")[1]))
         with open(os.path.join(SOURCE, "docs/man/sluice.1"), encoding="utf-8") as file:
-            manual = set(re.findall(r"^\.It Fl -([a-z-]+)", file.read(), re.MULTILINE))
+            manual = set(re.findall(r"^\.It (?:Fl h , )?Fl -([a-z-]+)", file.read(), re.MULTILINE))
         self.assertEqual({f"--{name}" for name in manual - {"version"}}, options)
         self.assertEqual(run("sluice", "--help")[0], 0)
 
     def test_usage_errors(self):
-        self.fails(2, "subcommand")
+        self.fails(2, "sluice serve")
         self.fails(2, "--speed", "serve", "--speed")
         self.fails(2, "folder", "serve", "folder")
         self.fails(2, "--port", "serve", "--port", "65536")
