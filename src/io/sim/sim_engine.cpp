@@ -1,0 +1,392 @@
+// io/sim/sim_engine.cpp - the contract of io/engine.hpp, played in memory.
+#include "io/sim/sim_engine.hpp"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "io/unread.hpp"
+
+namespace sluice::io {
+namespace {
+
+// Socket::flags. Every socket is in open_, starved_ or finished_.
+enum : std::uint16_t {
+  kStarved = 1 << 0,
+  kPaused = 1 << 1,
+  kEnded = 1 << 2,  // on_end has been told
+  kShutdownLater = 1 << 3,
+  kDetaching = 1 << 4,
+  kClosing = 1 << 5,
+  kFailed = 1 << 6,  // `extra` holds the Failure
+  kAborting = 1 << 7,
+};
+constexpr std::uint16_t kLeaving = kDetaching | kClosing;
+
+// Listener::flags.
+enum : std::uint16_t { kListenerClosing = 1 << 0, kListenerLeaving = 1 << 1 };
+
+constexpr auto kAcceptRest = std::chrono::milliseconds(100);
+
+void set(Socket& socket, std::uint16_t bits) { socket.flags = std::uint16_t(socket.flags | bits); }
+void clear(Socket& socket, std::uint16_t bits) {
+  socket.flags = std::uint16_t(socket.flags & ~bits);
+}
+
+}  // namespace
+
+// --- the network ---------------------------------------------------------------------------------
+
+void SimPeer::reset() {
+  state_->to_server.clear();
+  state_->peer_reset = true;
+}
+
+int SimNetwork::add(Entry entry) {
+  entries_.push_back(std::move(entry));
+  ++open_;
+  return kFirst + int(entries_.size()) - 1;
+}
+
+SimNetwork::Entry& SimNetwork::at(int fd) {
+  SLUICE_CHECK(fd >= kFirst && std::size_t(fd - kFirst) < entries_.size());
+  return entries_[std::size_t(fd - kFirst)];
+}
+
+std::pair<int, SimPeer> SimNetwork::open_connection() {
+  auto connection = std::make_shared<SimConnection>();
+  int fd = add({.connection = connection, .backlog = {}});
+  return {fd, SimPeer(std::move(connection))};
+}
+
+int SimNetwork::open_listener() { return add({}); }
+
+SimPeer SimNetwork::connect(int listener) {
+  auto [fd, peer] = open_connection();
+  at(listener).backlog.push_back(fd);
+  return peer;
+}
+
+bool SimNetwork::is_open(int fd) const {
+  return fd >= kFirst && std::size_t(fd - kFirst) < entries_.size() &&
+         entries_[std::size_t(fd - kFirst)].open;
+}
+
+std::size_t SimNetwork::backlog(int listener) const {
+  return entries_[std::size_t(listener - kFirst)].backlog.size();
+}
+
+void SimNetwork::close(int fd, bool reset) {
+  Entry& entry = at(fd);
+  SLUICE_CHECK(entry.open);
+  entry.open = false;
+  --open_;
+  if (!entry.connection) return;
+  entry.connection->server_closed = true;
+  (reset ? entry.connection->server_reset : entry.connection->server_ended) = true;
+}
+
+void SimNetwork::fail_nth(SimOperation operation, std::uint64_t nth, Errc code) {
+  auto which = std::size_t(operation);
+  faults_[which] = {counts_[which] + nth, code};
+}
+
+Errc SimNetwork::count_one(SimOperation operation) {
+  auto which = std::size_t(operation);
+  return ++counts_[which] == faults_[which].at ? faults_[which].code : Errc::none;
+}
+
+// --- sockets -------------------------------------------------------------------------------------
+
+SimConnection& SimEngine::connection(const Socket& socket) {
+  return *network_.at(socket.fd).connection;
+}
+
+void SimEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
+  socket.fd = fd;
+  socket.flags = 0;
+  socket.pending = 0;
+  socket.events = &events;
+  socket.sent_total = socket.send_left = socket.extra = 0;
+  socket.send_at = nullptr;
+  socket.send_more = nullptr;
+  open_.push_back(socket);
+  if (Errc code = network_.count_one(SimOperation::adopt); code != Errc::none) {
+    fail(socket, {code});
+  } else if (!already.empty() && !hold_unread(socket, pool_, already)) {
+    fail(socket, {Errc::out_of_memory});
+  }
+}
+
+std::size_t SimEngine::send(Socket& socket, std::span<const iovec> parts) {
+  SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
+  if (total_size(parts) == 0) return 0;
+  if (!outgoing_.hold(socket, parts, 0)) fail(socket, {Errc::out_of_memory});
+  if ((socket.flags & kLeaving) || !options_.inline_completions) return 0;
+  return push(socket);
+}
+
+std::size_t SimEngine::send_file(Socket& socket, int file, std::uint64_t offset,
+                                 std::size_t length) {
+  SLUICE_CHECK(socket.is_open() && !socket.sending());
+  if (length == 0) return 0;
+  if (!outgoing_.hold_file(socket, file, offset, length)) fail(socket, {Errc::out_of_memory});
+  if ((socket.flags & kLeaving) || !options_.inline_completions) return 0;
+  return push(socket);
+}
+
+// Moves what the peer takes. Returns how many bytes that were.
+std::size_t SimEngine::push(Socket& socket) {
+  std::uint64_t before = socket.sent_total;
+  SimConnection& connection = this->connection(socket);
+  while (socket.sending() && (connection.window > 0 || connection.peer_reset)) {
+    Errc code = network_.count_one(SimOperation::send);
+    if (code == Errc::none && (connection.peer_reset || connection.peer_closed)) {
+      code = Errc::connection_reset;
+    }
+    ssize_t n = code == Errc::none ? push_some(socket) : 0;
+    if (n <= 0) {
+      fail(socket, {code == Errc::none ? Errc::io_failed : code});
+      break;
+    }
+    if (connection.window != SIZE_MAX) connection.window -= std::size_t(n);
+    counters_.sent_bytes += std::uint64_t(n);
+    outgoing_.advance(socket, std::size_t(n));
+  }
+  return std::size_t(socket.sent_total - before);
+}
+
+// One contiguous run of the outstanding send. Like a system call; 0 at the end of a file.
+ssize_t SimEngine::push_some(Socket& socket) {
+  SimConnection& connection = this->connection(socket);
+  Outgoing* outgoing = outgoing_of(socket);
+  std::size_t most = std::min<std::size_t>(socket.send_left, connection.window);
+  if (outgoing && outgoing->file >= 0) {
+    std::string bytes(std::min<std::size_t>(most, 65536), '\0');
+    ssize_t n = ::pread(outgoing->file, bytes.data(), bytes.size(), off_t(outgoing->offset));
+    if (n > 0) connection.to_peer.append(bytes, 0, std::size_t(n));
+    return n;
+  }
+  iovec run{const_cast<std::byte*>(socket.send_at), most};
+  if (outgoing) {
+    run = *outgoing->message.msg_iov;
+    if (run.iov_len == 0) {
+      ++outgoing->message.msg_iov;
+      return push_some(socket);
+    }
+  }
+  run.iov_len = std::min(run.iov_len, most);
+  connection.to_peer.append(static_cast<const char*>(run.iov_base), run.iov_len);
+  return ssize_t(run.iov_len);
+}
+
+void SimEngine::pause(Socket& socket) { set(socket, kPaused); }
+void SimEngine::resume(Socket& socket) { clear(socket, kPaused); }
+
+void SimEngine::shutdown_send(Socket& socket) {
+  if (socket.flags & kLeaving) return;
+  if (socket.sending()) {
+    set(socket, kShutdownLater);
+  } else {
+    connection(socket).server_ended = true;
+  }
+}
+
+void SimEngine::close(Socket& socket, CloseMode mode) {
+  if (mode == CloseMode::abort) set(socket, kAborting);
+  if (!(socket.flags & kClosing)) leave(socket, kClosing);
+}
+
+void SimEngine::detach(Socket& socket) {
+  if (socket.flags & kLeaving) return;
+  SLUICE_CHECK(!socket.sending());
+  leave(socket, kDetaching);
+}
+
+void SimEngine::leave(Socket& socket, std::uint16_t how) {
+  set(socket, how);
+  clear(socket, kStarved);
+  SocketList::remove(socket);
+  finished_.push_back(socket);
+}
+
+void SimEngine::fail(Socket& socket, Failure failure) {
+  if (socket.flags & kLeaving) return;
+  drop_unread(socket);
+  socket.extra = failure.pack();
+  leave(socket, kClosing | kFailed);
+}
+
+// --- a turn --------------------------------------------------------------------------------------
+
+std::size_t SimEngine::run() {
+  std::size_t first = events_, before;
+  do {
+    before = events_;
+    wait(base::Instant::min());
+  } while (events_ != before || !finished_.empty());
+  return events_ - first;
+}
+
+void SimEngine::wait(base::Instant) {
+  woken_.store(false);
+  now_ = network_.now();
+  ++counters_.waits;
+  kept_.reclaim(true);
+  std::vector<Listener*> listeners = listeners_;
+  for (Listener* listener : listeners) accept_some(*listener, options_.accepts_per_wake);
+  SocketList turn;
+  turn.splice(starved_);
+  turn.splice(open_);
+  while (Socket* socket = turn.pop_front()) {
+    clear(*socket, kStarved);
+    open_.push_back(*socket);
+    serve(*socket);
+  }
+  SocketList done;
+  done.splice(finished_);
+  while (Socket* socket = done.pop_front()) finish(*socket);
+  listeners = listeners_;
+  for (Listener* listener : listeners) {
+    if (listener->flags & (kListenerClosing | kListenerLeaving)) finish_listener(*listener);
+  }
+}
+
+void SimEngine::serve(Socket& socket) {
+  if (socket.sending() && push(socket) > 0 && !(socket.flags & kLeaving)) {
+    if (!socket.sending() && (socket.flags & kShutdownLater)) {
+      clear(socket, kShutdownLater);
+      connection(socket).server_ended = true;
+    }
+    ++events_;
+    socket.events->on_sent(socket.sent_total);
+  }
+  if (socket.flags & (kLeaving | kPaused)) return;
+  if (socket.extra) {
+    auto [block, size] = unread_of(socket)->take();
+    if (unread_of(socket)->empty()) drop_unread(socket);
+    ++events_;
+    socket.events->on_received({block.get(), {block->data(), size}});
+    return;
+  }
+  receive(socket);
+}
+
+void SimEngine::receive(Socket& socket) {
+  SimConnection& connection = this->connection(socket);
+  if (connection.peer_reset) {
+    fail(socket, {Errc::connection_reset});
+    return;
+  }
+  bool end = connection.to_server.empty();
+  if (end && (!connection.peer_ended || (socket.flags & kEnded))) return;
+  if (kept_.size() >= options_.receive_blocks) {
+    starve(socket);
+    return;
+  }
+  base::BlockRef block = pool_.take(options_.receive_block_bytes);
+  if (!block) {
+    starve(socket);
+    return;
+  }
+  if (Errc code = network_.count_one(SimOperation::receive); code != Errc::none) {
+    fail(socket, {code});
+    return;
+  }
+  ++events_;
+  if (end) {
+    set(socket, kEnded);
+    block.reset();
+    socket.events->on_end();
+    return;
+  }
+  std::size_t size =
+      std::min({connection.to_server.size(), options_.receive_block_bytes, network_.most_});
+  connection.to_server.copy(block->text(), size);
+  connection.to_server.erase(0, size);
+  counters_.received_bytes += size;
+  socket.events->on_received({block.get(), {block->data(), size}});
+  if (block->refs() > 1) kept_.add(std::move(block));
+}
+
+void SimEngine::starve(Socket& socket) {
+  ++counters_.out_of_blocks;
+  SocketList::remove(socket);
+  set(socket, kStarved);
+  starved_.push_back(socket);
+}
+
+void SimEngine::finish(Socket& socket) {
+  outgoing_.drop(socket);
+  SocketEvents* events = std::exchange(socket.events, nullptr);
+  int fd = std::exchange(socket.fd, -1);
+  std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
+  std::uint64_t extra = std::exchange(socket.extra, 0);
+  std::unique_ptr<Unread> unread;
+  if (!(flags & kFailed)) unread.reset(reinterpret_cast<Unread*>(std::uintptr_t(extra)));
+  ++events_;
+  if (!(flags & kClosing)) {
+    std::string storage;
+    events->on_detached(fd, unread ? unread->gather(storage) : Bytes());
+    return;
+  }
+  unread.reset();
+  network_.close(fd, flags & kAborting);
+  events->on_closed(flags & kFailed ? to_error(Failure::unpack(extra)) : Error());
+}
+
+// --- listeners -----------------------------------------------------------------------------------
+
+void SimEngine::listen(Listener& listener, int fd, ListenerEvents& events) {
+  listener.fd = fd;
+  listener.flags = listener.pending = 0;
+  listener.events = &events;
+  listener.extra = 0;  // when accepting is tried again, in nanoseconds of the network's clock
+  listeners_.push_back(&listener);
+}
+
+void SimEngine::accept_some(Listener& listener, std::size_t most) {
+  if (listener.extra > std::uint64_t(now_.time_since_epoch().count())) return;
+  for (; most > 0; --most) {
+    if (listener.flags & kListenerLeaving) return;
+    std::vector<int>& backlog = network_.at(listener.fd).backlog;
+    if (backlog.empty()) return;
+    ++events_;
+    if (Errc code = network_.count_one(SimOperation::accept); code != Errc::none) {
+      listener.extra = std::uint64_t((now_ + kAcceptRest).time_since_epoch().count());
+      listener.events->on_accept_failed(code);
+      return;
+    }
+    int fd = backlog.front();
+    backlog.erase(backlog.begin());
+    ++counters_.accepted;
+    listener.events->on_accepted(fd);
+  }
+}
+
+void SimEngine::close_listener(Listener& listener) {
+  if (listener.flags & kListenerLeaving) return;
+  listener.flags |= kListenerClosing;
+}
+
+void SimEngine::leave_listener(Listener& listener) {
+  if (listener.flags & kListenerClosing) return;
+  listener.flags |= kListenerLeaving;
+}
+
+void SimEngine::finish_listener(Listener& listener) {
+  std::erase(listeners_, &listener);
+  if (listener.flags & kListenerClosing) {
+    listener.extra = 0;
+    accept_some(listener, SIZE_MAX);
+    network_.close(std::exchange(listener.fd, -1), false);
+  }
+  ++events_;
+  ListenerEvents* events = std::exchange(listener.events, nullptr);
+  events->on_listener_closed(std::exchange(listener.fd, -1));
+}
+
+}  // namespace sluice::io
