@@ -4,6 +4,7 @@
 // runs, and the thread that holds the Reply while the answer is deferred.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <istream>
@@ -115,6 +116,7 @@ class Exchange {
   bool head_only = false;             // HEAD
   bool streaming = false;             // begin_stream was called
   std::shared_ptr<std::atomic<int>> queue_state;  // thread pool: see dispatcher
+  std::shared_ptr<void> stream_state;  // the body source's own
 
  private:
   friend class ExchangePool;

@@ -25,8 +25,11 @@ class Late {
   enum class State : int { open, streaming, finished };
 
   // Shard or the handler's thread. Takes a hold on the exchange.
-  Late(Exchange& exchange, std::shared_ptr<Mailbox> mailbox, std::size_t budget,
+  // `outstanding`: counted down when the answer has been given; may be null.
+  Late(Exchange& exchange, std::size_t budget,
        std::shared_ptr<std::atomic<std::uint32_t>> outstanding);
+  // Tied to nothing: limits.deferred was reached. Goes with its last handle.
+  Late();
 
   void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
   void release() {
@@ -44,7 +47,6 @@ class Late {
   void on_writable(std::function<void()> handler);
   bool aborted() const { return aborted_.load(std::memory_order_acquire); }
   bool refused() const { return refused_; }
-  void refuse() { refused_ = true; }  // before any handle is given out
 
   // Shard: the front's news.
   void aborted_on_shard();   // the client or the server has gone
@@ -62,15 +64,17 @@ class Late {
   void finish(std::string_view trailer_lines);  // shard
   void break_off();              // shard
   void let_go();                 // shard: gives the hold back
+  void orphan();
   bool on_shard() const;
 
   std::atomic<std::uint32_t> uses_{1}, handles_{0};
   std::atomic<State> state_{State::open};
   std::atomic<bool> aborted_{false}, full_{false}, wants_room_{false};
   std::atomic<std::size_t> posted_{0};
-  bool refused_ = false;
   bool send_wanted_ = false, started_ = false, let_go_ = false;  // shard
   const std::size_t budget_;
+  const bool refused_ = false;
+  std::shared_ptr<void> keep_;  // the shard's memory
   std::shared_ptr<Mailbox> mailbox_;
   std::shared_ptr<std::atomic<std::uint32_t>> outstanding_;
   std::mutex mutex_;

@@ -30,12 +30,15 @@ void Mailbox::open(Waker& waker) {
 }
 
 void Mailbox::close() {
-  std::vector<base::Task> dropped;
-  std::lock_guard lock(mutex_);
-  closed_ = true;
-  waker_ = nullptr;
-  dropped.swap(waiting_);
-  bytes_ = 0;
+  std::vector<base::Task> last;
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    waker_ = nullptr;
+    last.swap(waiting_);
+    bytes_ = 0;
+  }
+  for (base::Task& task : last) task();
 }
 
 std::size_t Mailbox::run() {

@@ -36,7 +36,7 @@ class Mailbox {
 
   // On the shard.
   void open(Waker& waker);
-  void close();  // what waits is destroyed, not run
+  void close();  // runs what waits, then answers gone. The last thing that a shard does
   // Runs what had arrived when it was called. Returns how many.
   std::size_t run();
   bool empty();

@@ -39,6 +39,12 @@ struct SessionSettings {
   std::chrono::milliseconds handler_limit{1000};
 };
 
+// Makes connection ids unguessable: one block cipher under a key of this process.
+struct IdCipher {
+  using Block = std::array<std::byte, 16>;
+  std::function<Block(const Block&)> encrypt, decrypt;
+};
+
 struct SessionEvents {
   std::function<void(sluice::Connection, bool&)> on_tcp_connect;
   RequestHandler on_http_request;
@@ -53,6 +59,7 @@ struct SessionEvents {
 struct BroadcastFilter {
   std::string channel, protocol;
   std::vector<ConnectionId> exclude, include;
+  bool only_included = false;  // an include list was given, even one that names nobody
 };
 
 // Answers from files and from streams that may block. Implemented above the core (service/files).
@@ -72,7 +79,7 @@ class BodySource {
 
 class ServerSession {
  public:
-  ServerSession(SessionSettings settings, SessionEvents events, const Router& router);
+  ServerSession(SessionSettings settings, SessionEvents events, const Router& router, IdCipher cipher);
   ~ServerSession();
 
   // --- What fronts call, on the connection's shard ---
@@ -108,8 +115,9 @@ class ServerSession {
   // The connection's shard, slot and generation; false when it is no id of this process.
   bool address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot, std::uint32_t& generation) const;
 
+  // Returns how many shards were told.
   std::size_t broadcast(ws::Opcode opcode, Bytes payload, const BroadcastOptions& options);
-  void broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload, const BroadcastFilter& filter);
+  static void broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload, const BroadcastFilter& filter);
 
   const SessionSettings settings;
   const SessionEvents events;
@@ -127,10 +135,12 @@ class ServerSession {
   bool route(Exchange& exchange);
   bool try_upgrade(Exchange& exchange);
   void upgrade(Exchange& exchange, const WebSocketHandlers& handlers);
-  bool keep_in_file(Exchange& exchange, std::span<const std::byte> piece);
   void run_handler(Exchange& exchange);
   void after_handler(Exchange& exchange, bool threw);
-  std::unique_ptr<class IdCipher> cipher_;
+  void run_on_data(Exchange& exchange, base::Block* block, std::span<const std::byte> piece, bool last);
+  void flush_to_file(Exchange& exchange, bool last);
+  void after_body(Exchange& exchange);
+  const IdCipher cipher_;
   bool server_takes_websockets_ = false;
 };
 

@@ -70,6 +70,7 @@ class Shard {
   void handler_ended(std::string_view name);
 
   ServerSession& session;
+  std::weak_ptr<void> self;  // whatever owns this shard and its memory; a Late keeps it
   const std::uint32_t index;
   base::BlockPool& blocks;
   base::Instant now;

@@ -29,13 +29,16 @@ class WebSocket final : public StreamEvents {
   void attach(ByteStream& stream);
   void opened();  // on_connect
 
-  // Frames and queues. `from_peer_event`: an answer to this peer's own message; others obey slow_reader.
-  SendStatus send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size);
+  // `own`: called in an event of this very connection. Such a send is accepted while the queue is below the budget, and reading pauses when it
+  // is over; any other send over the budget obeys options.slow_reader.
+  SendStatus send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own);
   // A broadcast's frame, made once for the shard. False when it was dropped.
   bool send_frame(base::Block& block, Bytes frame);
   SendStatus ping(std::string_view payload);
   SendStatus close(std::uint16_t code, std::string_view reason);
   void disconnect(const Error& why);
+  // The thread pool has too much of this connection, or room again.
+  void pool_pause(bool paused);
 
   void on_bytes(base::Block& block, std::span<std::byte> bytes) override;
   void on_end() override;
@@ -51,17 +54,24 @@ class WebSocket final : public StreamEvents {
   std::uint32_t place = 0;  // in Shard::websockets
 
  private:
+  void decode(base::Block& block, std::span<std::byte> bytes);
+  void on_event(base::Block& block, const ws::Event& event);
   void on_piece(base::Block& block, const ws::Event& event);
-  void deliver(base::Block& block, ws::Opcode opcode, Bytes message);
-  void deliver_fragment(base::Block& block, Bytes fragment, bool more);
   bool collect(std::span<const std::byte> piece);
-  void control(const ws::Event& event);
+  void deliver(base::Block& block, ws::Opcode opcode, Bytes message);
+  void deliver_fragment(base::Block& block, ws::Opcode opcode, Bytes fragment, bool more);
+  // Runs `call` where handlers run; `block` is kept until it has returned.
+  template <class Call>
+  void dispatch(std::string_view name, base::Block* block, std::size_t bytes, Call&& call);
+  void handler_threw();
   void peer_closed(const ws::Event& event);
   void fail(Errc code);
   void send_close(std::uint16_t code, std::string_view reason);
-  bool has_room(std::size_t bytes);
-  bool slow_reader_full(std::size_t bytes);
-  void leave();
+  void write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable);
+  // What slow_reader says about a send of `bytes` that finds the queue full.
+  bool make_room(std::size_t bytes);
+  bool blocked() const { return queue_pause_ || pool_pause_; }
+  void update_reading();
 
   Shard& shard_;
   Connection& connection_;
@@ -69,12 +79,13 @@ class WebSocket final : public StreamEvents {
   ByteStream* stream_ = nullptr;
   ws::Decoder decoder_;
   base::BlockRef message_;         // the pieces of a message so far
-  std::uint32_t message_size_ = 0;
+  base::BlockRef kept_;            // received bytes that wait until reading goes on
+  std::uint32_t message_size_ = 0, kept_size_ = 0, kept_at_ = 0;
   std::uint32_t fragment_at_ = 0;  // where the current frame began in message_
   std::uint16_t close_code_ = 0;   // what on_disconnect will say; 0: none yet
   std::uint16_t drain_code_ = 0;
-  bool close_sent_ = false, close_received_ = false, connected_ = false, reading_paused_ = false;
-  bool ended_ = false, slow_ = false;
+  bool close_sent_ = false, finishing_ = false, connected_ = false, ended_ = false, slow_ = false;
+  bool queue_pause_ = false, pool_pause_ = false, reading_ = true, peer_ended_ = false, failed_ = false;
 };
 
 }  // namespace sluice::core

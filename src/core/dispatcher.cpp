@@ -1,0 +1,129 @@
+// core/dispatcher.cpp - the pool's threads and queues.
+#include "core/dispatcher.hpp"
+
+#include "core/connection.hpp"
+#include "core/session.hpp"
+#include "core/shard.hpp"
+
+namespace sluice::core {
+namespace {
+
+thread_local bool pool_thread = false;
+
+}  // namespace
+
+bool ThreadPool::on_pool_thread() { return pool_thread; }
+
+ThreadPool::ThreadPool(ServerSession& session, std::uint32_t threads, std::size_t queue_length)
+    : session_(session), queue_length_(queue_length) {
+  for (std::uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+}
+
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
+  std::deque<Connection*> left;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    left.swap(connections_);
+  }
+  ready_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  for (Connection* connection : left) connection->release();
+}
+
+ThreadPool::Verdict ThreadPool::submit(Connection& connection, PoolQueue::Event event) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return Verdict::refused;
+  if (event.request && waiting_requests_ >= queue_length_) return Verdict::refused;
+  if (event.request) ++waiting_requests_;
+  if (!connection.pool_queue) connection.pool_queue = new PoolQueue();
+  PoolQueue& queue = *connection.pool_queue;
+  queue.bytes += event.bytes;
+  queue.events.push_back(std::move(event));
+  if (!queue.scheduled) {
+    queue.scheduled = true;
+    connection.retain();
+    connections_.push_back(&connection);
+    ready_.notify_one();
+  }
+  bool full = queue.events.size() >= kEvents || queue.bytes >= kBytes;
+  if (full) queue.paused = true;
+  return full ? Verdict::queued_and_full : Verdict::queued;
+}
+
+void ThreadPool::run() {
+  pool_thread = true;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ready_.wait(lock, [this] { return stopping_ || !connections_.empty(); });
+    if (stopping_) return;
+    Connection* connection = connections_.front();
+    connections_.pop_front();
+    PoolQueue& queue = *connection->pool_queue;
+    PoolQueue::Event event = std::move(queue.events.front());
+    queue.events.pop_front();
+    if (event.request) --waiting_requests_;
+    lock.unlock();
+
+    event.work();
+    event.work = {};
+
+    lock.lock();
+    queue.bytes -= event.bytes;
+    bool resume = queue.paused && queue.events.size() < kEvents / 2 && queue.bytes < kBytes / 2;
+    if (resume) queue.paused = false;
+    if (queue.events.empty()) {
+      queue.scheduled = false;
+    } else {
+      connection->retain();
+      connections_.push_back(connection);
+      ready_.notify_one();
+    }
+    lock.unlock();
+    // The task holds the connection's reference that came with its place in the list.
+    bool posted = connection->mailbox->post_always(
+        [connection, resume, done = std::move(event.done)]() mutable {
+          done();
+          if (resume) connection->pool_resume();
+          connection->release();
+        });
+    if (!posted) connection->release();
+    lock.lock();
+  }
+}
+
+Dispatcher::Dispatcher(ServerSession& session) : session_(session) {}
+Dispatcher::~Dispatcher() = default;
+
+void Dispatcher::start() {
+  const SessionSettings& settings = session_.settings;
+  if (settings.dispatch != Dispatch::thread_pool) return;
+  pool_ = std::make_unique<ThreadPool>(session_, settings.thread_pool_size,
+                                       settings.fine_tune.queue_length);
+}
+
+void Dispatcher::stop() {
+  if (pool_) pool_->stop();
+}
+
+bool Dispatcher::submit(Connection& connection, PoolQueue::Event event) {
+  switch (pool_->submit(connection, std::move(event))) {
+    case ThreadPool::Verdict::refused: return false;
+    case ThreadPool::Verdict::queued_and_full: connection.pool_pause(); return true;
+    case ThreadPool::Verdict::queued: return true;
+  }
+  return true;
+}
+
+void Dispatcher::threw(Connection& connection, std::exception_ptr what) {
+  session_.threw(connection, what);
+}
+
+void Dispatcher::ended(Connection&, std::string_view name) {
+  if (Shard* shard = Shard::current()) shard->handler_ended(name);
+}
+
+}  // namespace sluice::core

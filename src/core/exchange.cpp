@@ -1,0 +1,117 @@
+// core/exchange.cpp - fields are checked where they are set.
+#include "core/exchange.hpp"
+
+#include "base/check.hpp"
+#include "core/connection.hpp"
+#include "core/late.hpp"
+#include "core/shard.hpp"
+#include "proto/http/field_rules.hpp"
+
+namespace sluice::core {
+namespace {
+
+// Capacity that a pooled exchange may keep in each of its strings.
+constexpr std::size_t kKeptCapacity = 64 * 1024;
+
+void clear_string(std::string& text) {
+  if (text.capacity() > kKeptCapacity) {
+    text = std::string();
+  } else {
+    text.clear();
+  }
+}
+
+}  // namespace
+
+std::uint64_t Answer::body_size() const {
+  if (parts.empty()) return text.size();
+  std::uint64_t size = 0;
+  for (const BodyPart& part : parts) size += part.file ? part.length : part.bytes.size();
+  return size;
+}
+
+void Answer::clear() {
+  status = 200;
+  has_type = has_date = has_range = false;
+  error = Errc::none;
+  close_connection = false;
+  clear_string(fields);
+  clear_string(type);
+  clear_string(text);
+  clear_string(trailers);
+  parts.clear();
+  clear_string(file);
+  source.reset();
+  source_length.reset();
+  stream_length.reset();
+  range_first.reset();
+  range_last.reset();
+  range_size.reset();
+  length_without_body.reset();
+}
+
+void Exchange::clear() {
+  port = nullptr;
+  if (connection) connection->release();
+  connection = nullptr;
+  head.clear();
+  document = {};
+  arena.reset();
+  route = nullptr;
+  params.clear();
+  answer.clear();
+  head_block.reset();
+  body_block.reset();
+  body = {};
+  clear_string(body_text);
+  body_file.reset();
+  body_received = body_limit = 0;
+  body_complete = body_paused = false;
+  body_wanted_whole = true;
+  if (on_data) on_data = nullptr;
+  SLUICE_CHECK(late == nullptr);
+  in_handler = answered = answer_after_body = head_only = streaming = false;
+  if (queue_state) queue_state.reset();
+  if (stream_state) stream_state.reset();
+}
+
+void Exchange::release() {
+  if (--holds_ == 0) shard.give_back(this);
+}
+
+void Exchange::set_plain(int status, std::string_view text) {
+  answer.clear();
+  answer.status = status;
+  if (text.empty()) return;
+  answer.text.assign(text);
+  answer.type.assign("text/plain; charset=utf-8");
+  answer.has_type = true;
+}
+
+void Exchange::set_error(Errc code) {
+  const ErrorInfo& row = info(code);
+  int status = row.wire >= 400 && row.wire < 600 ? row.wire : 500;
+  set_plain(status, row.sentence);
+  answer.text.push_back('\n');
+}
+
+void Exchange::add_field(std::string_view name, std::string_view value) {
+  Errc verdict = http::judge_field(name, value);
+  if (verdict != Errc::none) {
+    if (answer.error == Errc::none) answer.error = verdict;
+    return;
+  }
+  if (http::same_name(name, "Content-Type")) {
+    answer.type.assign(value);
+    answer.has_type = true;
+    return;
+  }
+  if (http::same_name(name, "Date")) answer.has_date = true;
+  add_field_unchecked(name, value);
+}
+
+void Exchange::add_field_unchecked(std::string_view name, std::string_view value) {
+  answer.fields.append(name).append(": ").append(value).append("\r\n");
+}
+
+}  // namespace sluice::core

@@ -1,0 +1,274 @@
+// core/late.cpp - answers from any thread find their way to the shard.
+#include "core/late.hpp"
+
+#include <utility>
+
+#include "core/exchange.hpp"
+#include "core/front.hpp"
+#include "core/session.hpp"
+#include "core/shard.hpp"
+
+namespace sluice::core {
+
+namespace {
+
+// Guards what is left of shards that have ended.
+std::mutex& orphans() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+Late::Late(Exchange& held, std::size_t budget, std::shared_ptr<std::atomic<std::uint32_t>> outstanding)
+    : exchange(&held),
+      budget_(budget),
+      keep_(held.shard.self.lock()),
+      mailbox_(held.shard.mailbox),
+      outstanding_(std::move(outstanding)) {
+  held.retain();
+  held.late = this;
+}
+
+Late::Late() : budget_(0), refused_(true) { uses_ = 0; }
+
+Late::~Late() = default;
+
+bool Late::on_shard() const {
+  Shard* shard = Shard::current();
+  return shard && shard->mailbox == mailbox_;
+}
+
+// The task runs on the shard, now if this is the shard. A shard that has ended runs nothing any more.
+bool Late::post(base::Task task) {
+  if (on_shard()) {
+    task();
+    return true;
+  }
+  return mailbox_->post_always(std::move(task));
+}
+
+// The shard has ended: what the exchange holds is let go here.
+void Late::orphan() {
+  std::lock_guard lock(orphans());
+  let_go();
+}
+
+Errc Late::send() {
+  if (refused_) return Errc::deferred_full;
+  State expected = State::open;
+  if (!state_.compare_exchange_strong(expected, State::finished)) return Errc::already_replied;
+  bool gone = aborted();
+  retain();
+  if (!post([this] { deliver(), release(); })) {
+    orphan();
+    release();
+    gone = true;
+  }
+  return gone ? Errc::gone : Errc::none;
+}
+
+void Late::deliver() {
+  if (aborted()) return let_go();
+  if (exchange->in_handler) {
+    send_wanted_ = true;
+    return;
+  }
+  Exchange& answered = *exchange;
+  answered.retain();
+  let_go();
+  answered.shard.session.respond(answered);
+  answered.release();
+}
+
+void Late::handler_returned() {
+  if (send_wanted_) {
+    send_wanted_ = false;
+    deliver();
+  }
+}
+
+Errc Late::begin_stream() {
+  if (refused_) return Errc::deferred_full;
+  State expected = State::open;
+  if (!state_.compare_exchange_strong(expected, State::streaming)) return Errc::already_replied;
+  retain();
+  if (!post([this] { start(), release(); })) {
+    release();  // the last handle to go lets the exchange go
+    return Errc::gone;
+  }
+  return Errc::none;
+}
+
+void Late::start() {
+  if (aborted() || started_) return;
+  started_ = true;
+  exchange->streaming = true;
+  exchange->port->begin_stream(*exchange);
+}
+
+bool Late::write(std::string_view text) {
+  if (aborted() || state_.load() != State::streaming) return false;
+  if (text.empty()) return !full_.load();
+  if (on_shard()) {
+    put(text);
+    return !full_.load() && !aborted();
+  }
+  std::size_t waiting = posted_.fetch_add(text.size()) + text.size();
+  retain();
+  if (!post([this, copy = std::string(text)] {
+        posted_.fetch_sub(copy.size());
+        put(copy);
+        if (!full_.load() && wants_room_.load()) writable_on_shard();
+        release();
+      })) {
+    release();
+    return false;
+  }
+  bool room = waiting < budget_ && !full_.load();
+  if (!room) wants_room_.store(true);
+  return room;
+}
+
+void Late::put(std::string_view text) {
+  if (aborted() || let_go_) return;
+  if (!exchange->port->write_stream(*exchange, as_bytes(text))) {
+    full_.store(true);
+    wants_room_.store(true);
+  }
+}
+
+Errc Late::end(std::string trailer_lines) {
+  State expected = State::streaming;
+  if (!state_.compare_exchange_strong(expected, State::finished)) {
+    return refused_ ? Errc::deferred_full : Errc::already_replied;
+  }
+  retain();
+  if (!post([this, lines = std::move(trailer_lines)] { finish(lines), release(); })) {
+    orphan();
+    release();
+    return Errc::gone;
+  }
+  return aborted() ? Errc::gone : Errc::none;
+}
+
+void Late::finish(std::string_view trailer_lines) {
+  if (aborted()) return let_go();
+  Exchange& answered = *exchange;
+  answered.retain();
+  let_go();
+  answered.answered = true;
+  answered.port->end_stream(answered, trailer_lines);
+  answered.release();
+}
+
+void Late::break_off() {
+  if (aborted()) return let_go();
+  Exchange& broken = *exchange;
+  broken.retain();
+  let_go();
+  broken.answered = true;
+  broken.port->break_off(broken, Errc::reply_abandoned);
+  broken.release();
+}
+
+void Late::drop_handle() {
+  if (handles_.fetch_sub(1) == 1 && !refused_) {
+    State was = state_.exchange(State::finished);
+    if (was != State::finished) {
+      retain();
+      bool posted = post([this, was] {
+        if (was == State::streaming) {
+          break_off();
+        } else if (aborted()) {
+          let_go();
+        } else {
+          exchange->set_error(Errc::reply_abandoned);
+          exchange->shard.session.reject(exchange->connection, Errc::reply_abandoned, exchange->shard);
+          deliver();
+        }
+        release();
+      });
+      if (!posted) {
+        orphan();
+        release();
+      }
+    }
+  }
+  release();
+}
+
+// Gives back what ties this to the exchange. The exchange's own use goes too, so `this` must be held by the caller.
+void Late::let_go() {
+  if (let_go_) return;
+  let_go_ = true;
+  Exchange* held = std::exchange(exchange, nullptr);
+  if (outstanding_) outstanding_->fetch_sub(1, std::memory_order_relaxed);
+  {
+    std::lock_guard lock(mutex_);
+    on_abort_ = nullptr;
+    on_writable_ = nullptr;
+  }
+  held->late = nullptr;
+  held->release();
+  release();
+}
+
+void Late::on_abort(std::function<void()> handler) {
+  if (refused_) return;
+  retain();
+  {
+    std::lock_guard lock(mutex_);
+    on_abort_ = std::move(handler);
+  }
+  // If the client left before this was set, the handler runs now, on the shard.
+  if (!aborted() || !post([this] { aborted_on_shard(), release(); })) release();
+}
+
+void Late::on_writable(std::function<void()> handler) {
+  std::lock_guard lock(mutex_);
+  on_writable_ = std::move(handler);
+}
+
+void Late::aborted_on_shard() {
+  bool finished = state_.load() == State::finished;
+  aborted_.store(true, std::memory_order_release);
+  std::function<void()> handler;
+  {
+    std::lock_guard lock(mutex_);
+    if (!abort_told_ && on_abort_ && !finished) {
+      abort_told_ = true;
+      handler = std::move(on_abort_);
+      on_abort_ = nullptr;
+    }
+  }
+  if (handler) {
+    try {
+      handler();
+    } catch (...) {
+      if (exchange && exchange->connection) {
+        exchange->shard.session.threw(*exchange->connection, std::current_exception());
+      }
+    }
+  }
+}
+
+void Late::writable_on_shard() {
+  full_.store(false);
+  if (!wants_room_.exchange(false)) return;
+  std::function<void()> handler;
+  {
+    std::lock_guard lock(mutex_);
+    handler = on_writable_;
+  }
+  if (!handler) return;
+  try {
+    handler();
+  } catch (...) {
+    if (exchange && exchange->connection) {
+      exchange->shard.session.threw(*exchange->connection, std::current_exception());
+    }
+  }
+}
+
+}  // namespace sluice::core

@@ -1,0 +1,438 @@
+// core/websocket.cpp - messages in, frames out.
+#include "core/websocket.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "core/connection.hpp"
+#include "core/session.hpp"
+#include "core/shard.hpp"
+#include "proto/ws/handshake.hpp"
+
+namespace sluice::core {
+namespace {
+
+// How long a peer may take to answer a Close frame, and to end its side afterwards.
+constexpr std::uint64_t kCloseWait = 5000, kLinger = 2000;
+constexpr std::size_t kReasonBytes = 123, kControlBytes = 125;
+
+ws::DecoderOptions decoder_options(const SessionSettings& settings) {
+  ws::DecoderOptions options;
+  options.validate_utf8 = settings.options.validate_utf8;
+  options.message_bytes = settings.limits.message_bytes;
+  options.fragments = settings.limits.message_fragments;
+  return options;
+}
+
+// A text is cut where a character begins.
+std::string_view cut(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
+}  // namespace
+
+WebSocket::WebSocket(Shard& shard, Connection& connection, const WebSocketHandlers& handlers)
+    : shard_(shard),
+      connection_(connection),
+      handlers_(handlers),
+      decoder_(decoder_options(shard.session.settings)) {}
+
+WebSocket::~WebSocket() = default;
+
+void WebSocket::attach(ByteStream& stream) {
+  stream_ = &stream;
+  connection_.websocket = this;
+  place = std::uint32_t(shard_.websockets.size());
+  shard_.websockets.push_back(this);
+  shard_.counters.websockets.add();
+  connection_.websocket_flag_.store(true, std::memory_order_release);
+}
+
+template <class Call>
+void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t bytes, Call&& call) {
+  Dispatcher& dispatcher = shard_.session.dispatcher;
+  if (!dispatcher.uses_pool()) {
+    if (!dispatcher.call(connection_, name, call)) handler_threw();
+    return;
+  }
+  if (block) block->retain();
+  connection_.retain();
+  auto threw = std::make_shared<bool>(false);
+  PoolQueue::Event event;
+  event.bytes = bytes;
+  event.work = [connection = &connection_, &dispatcher, name, threw, run = std::forward<Call>(call)]() mutable {
+    *threw = !dispatcher.call(*connection, name, run);
+  };
+  event.done = [connection = &connection_, block, threw] {
+    if (block) block->release();
+    if (*threw && connection->websocket) connection->websocket->handler_threw();
+    connection->release();
+  };
+  dispatcher.submit(connection_, std::move(event));
+}
+
+void WebSocket::handler_threw() {
+  if (!ended_) close(1011, {});
+}
+
+void WebSocket::opened() {
+  connected_ = true;
+  const auto& handler =
+      handlers_.on_connect ? handlers_.on_connect : shard_.session.events.websocket.on_connect;
+  if (!handler) return;
+  dispatch("on_connect", nullptr, 0, [&handler, connection = &connection_] { handler(connection->handle()); });
+}
+
+// --- In -----------------------------------------------------------------------------------------------
+
+void WebSocket::on_bytes(base::Block& block, std::span<std::byte> bytes) {
+  if (failed_ || finishing_) return;  // nothing counts any more: what comes is dropped
+  if (!blocked() && !kept_) {
+    decode(block, bytes);
+    return;
+  }
+  // Behind what waits already.
+  std::size_t left = kept_size_ - kept_at_;
+  base::BlockRef joined = shard_.blocks.take(left + bytes.size());
+  if (!joined) return fail(Errc::out_of_memory);
+  if (left > 0) std::memcpy(joined->data(), kept_->data() + kept_at_, left);
+  std::memcpy(joined->data() + left, bytes.data(), bytes.size());
+  kept_ = std::move(joined);
+  kept_at_ = 0;
+  kept_size_ = std::uint32_t(left + bytes.size());
+}
+
+void WebSocket::decode(base::Block& block, std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    auto parsed = decoder_.decode(bytes);
+    if (parsed.needs_more()) return;
+    if (parsed.is_bad()) return fail(parsed.error());
+    bytes = bytes.subspan(parsed.used());
+    on_event(block, parsed.value());
+    if (failed_ || finishing_ || ended_) return;
+    if (blocked() && !bytes.empty()) {
+      kept_ = shard_.blocks.take(bytes.size());
+      if (!kept_) return fail(Errc::out_of_memory);
+      std::memcpy(kept_->data(), bytes.data(), bytes.size());
+      kept_at_ = 0;
+      kept_size_ = std::uint32_t(bytes.size());
+      return;
+    }
+  }
+}
+
+void WebSocket::on_event(base::Block& block, const ws::Event& event) {
+  switch (event.kind) {
+    case ws::Event::Kind::piece: on_piece(block, event); break;
+    case ws::Event::Kind::pong: break;
+    case ws::Event::Kind::ping:
+      // A peer that reads no pongs gets none: only the newest would count (RFC 6455 section 5.5.3).
+      if (!close_sent_ && stream_->queued() < shard_.session.settings.limits.send_queue_bytes) {
+        write(ws::Opcode::pong, true, event.data, false);
+      }
+      break;
+    case ws::Event::Kind::close: peer_closed(event); break;
+  }
+}
+
+void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
+  FragmentedMessages mode = shard_.session.settings.options.fragmented_messages;
+  bool fragments = mode != FragmentedMessages::only_buffer;
+  if (event.message_begin && event.message_end) {
+    if (fragments) deliver_fragment(block, event.opcode, event.data, false);
+    if (mode != FragmentedMessages::only_fragmented && !ended_) deliver(block, event.opcode, event.data);
+    return;
+  }
+  if (event.message_begin) {
+    message_size_ = fragment_at_ = 0;
+    std::size_t expected = event.data.size() + std::min<std::uint64_t>(event.frame_left, 16384);
+    if (!message_) message_ = shard_.blocks.take(std::max<std::size_t>(expected, 1));
+  }
+  if (!collect(event.data)) return fail(Errc::out_of_memory);
+  if (!event.frame_end) return;
+  // What the handler gets stays in the block that was filled; the rest of the message gets another.
+  base::BlockRef filled = message_;
+  Bytes all{filled->data(), message_size_};
+  Bytes fragment = all.subspan(fragment_at_);
+  if (fragments) deliver_fragment(*filled, event.opcode, fragment, !event.message_end);
+  if (ended_) return;
+  fragment_at_ = message_size_;
+  if (mode == FragmentedMessages::only_fragmented) {
+    message_.reset();
+    message_size_ = fragment_at_ = 0;
+    if (!event.message_end) message_ = shard_.blocks.take(1);
+  }
+  if (!event.message_end) return;
+  message_.reset();
+  if (mode != FragmentedMessages::only_fragmented) deliver(*filled, event.opcode, all);
+}
+
+// Appends to the message. The block is shared with handlers on the pool in the `all` mode: growing makes a new one.
+bool WebSocket::collect(std::span<const std::byte> piece) {
+  std::size_t size = message_size_ + piece.size();
+  if (!message_ || size > message_->capacity()) {
+    base::BlockRef larger = shard_.blocks.take(std::max(size, message_ ? std::size_t{message_->capacity()} * 2 : size));
+    if (!larger) return false;
+    if (message_) std::memcpy(larger->data(), message_->data(), message_size_);
+    message_ = std::move(larger);
+  }
+  if (!piece.empty()) std::memcpy(message_->data() + message_size_, piece.data(), piece.size());
+  message_size_ = std::uint32_t(size);
+  return true;
+}
+
+void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
+  shard_.counters.messages_received.add();
+  connection_.last_message_ns.store(
+      std::chrono::nanoseconds(std::chrono::seconds(shard_.wall_seconds())).count(), std::memory_order_relaxed);
+  const WebSocketHandlers& own = shard_.session.events.websocket;
+  if (opcode == ws::Opcode::text) {
+    const auto& handler = handlers_.on_message ? handlers_.on_message : own.on_message;
+    if (!handler) return;
+    dispatch("on_message", &block, message.size(), [&handler, connection = &connection_, message] {
+      handler(connection->handle(), as_text(message));
+    });
+  } else {
+    const auto& handler = handlers_.on_binary ? handlers_.on_binary : own.on_binary;
+    if (!handler) return;
+    dispatch("on_binary", &block, message.size(),
+             [&handler, connection = &connection_, message] { handler(connection->handle(), message); });
+  }
+}
+
+void WebSocket::deliver_fragment(base::Block& block, ws::Opcode opcode, Bytes fragment, bool more) {
+  const auto& handler = handlers_.on_fragmented ? handlers_.on_fragmented
+                                                : shard_.session.events.websocket.on_fragmented;
+  if (!handler) return;
+  auto kind = opcode == ws::Opcode::text ? sluice::Opcode::text : sluice::Opcode::binary;
+  dispatch("on_fragmented", &block, fragment.size(),
+           [&handler, connection = &connection_, fragment, kind, more] {
+             handler(connection->handle(), fragment, kind, more);
+           });
+}
+
+void WebSocket::peer_closed(const ws::Event& event) {
+  close_code_ = event.close_code;
+  if (!close_sent_) {
+    send_close(event.close_code == 1005 ? std::uint16_t{1000} : event.close_code, {});
+  }
+  finishing_ = true;
+  stream_->finish(kLinger);
+}
+
+void WebSocket::on_end() {
+  peer_ended_ = true;
+  if (finishing_) return;
+  // No Close frame came (or none will): what is queued still goes out.
+  finishing_ = true;
+  stream_->finish(kLinger);
+}
+
+// A protocol error of the peer's: Close with its code, then the end.
+void WebSocket::fail(Errc code) {
+  if (failed_ || ended_) return;
+  failed_ = true;
+  shard_.session.failed_event(connection_, code);
+  int wire = info(code).wire;
+  auto close_code = std::uint16_t(wire >= 1000 && wire < 5000 ? wire : 1011);
+  if (!close_sent_) {
+    send_close(close_code, info(code).sentence);
+    close_code_ = close_code;
+  }
+  finishing_ = true;
+  stream_->finish(kLinger);
+}
+
+// --- Out ----------------------------------------------------------------------------------------------
+
+void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable) {
+  ws::FrameHeader header;
+  header.opcode = opcode;
+  header.fin = fin;
+  header.length = payload.size();
+  std::size_t bound = ws::kFrameHeaderBound + payload.size();
+  if (bound <= Scratch::kLargest) {
+    std::byte* at = stream_->reserve(bound);
+    if (!at) return disconnect(Errc::out_of_memory);
+    std::byte* end = ws::write_frame_header(at, header);
+    if (!payload.empty()) std::memcpy(end, payload.data(), payload.size());
+    stream_->commit(std::size_t(end - at) + payload.size());
+    return;
+  }
+  base::BlockRef block = shard_.blocks.take(bound);
+  if (!block) return disconnect(Errc::out_of_memory);
+  std::byte* end = ws::write_frame_header(block->data(), header);
+  std::memcpy(end, payload.data(), payload.size());
+  std::size_t size = std::size_t(end - block->data()) + payload.size();
+  stream_->write_block(*block, {block->data(), size}, droppable);
+}
+
+SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own) {
+  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return SendStatus::gone;
+  const std::size_t budget = shard_.session.settings.limits.send_queue_bytes;
+  std::size_t queued = stream_->queued();
+  if (queued > 0) {
+    if (own) {
+      if (queued >= budget) return SendStatus::would_block;
+    } else if (queued + payload.size() > budget && !make_room(payload.size())) {
+      return SendStatus::would_block;
+    }
+  }
+  shard_.counters.messages_sent.add();
+  if (fragment_size == 0 || fragment_size >= payload.size()) {
+    write(opcode, true, payload, !own);
+  } else {
+    bool first = true;
+    while (!payload.empty()) {
+      Bytes piece = payload.first(std::min(fragment_size, payload.size()));
+      payload = payload.subspan(piece.size());
+      write(first ? opcode : ws::Opcode::continuation, payload.empty(), piece, false);
+      first = false;
+    }
+  }
+  if (own && stream_->queued() >= budget && !queue_pause_) {
+    queue_pause_ = true;
+    update_reading();
+  }
+  return SendStatus::queued;
+}
+
+bool WebSocket::send_frame(base::Block& block, Bytes frame) {
+  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return false;
+  std::size_t queued = stream_->queued();
+  if (queued > 0 && queued + frame.size() > shard_.session.settings.limits.send_queue_bytes &&
+      !make_room(frame.size())) {
+    return false;
+  }
+  shard_.counters.messages_sent.add();
+  stream_->write_block(block, frame, true);
+  return true;
+}
+
+bool WebSocket::make_room(std::size_t bytes) {
+  if (!slow_) {
+    slow_ = true;
+    shard_.counters.slow_readers.add();
+  }
+  switch (shard_.session.settings.options.slow_reader) {
+    case SlowReader::drop_newest: shard_.counters.messages_dropped.add(); return false;
+    case SlowReader::drop_oldest: {
+      shard_.counters.messages_dropped.add(stream_->drop_oldest(bytes));
+      bool room = stream_->queued() + bytes <= shard_.session.settings.limits.send_queue_bytes;
+      if (!room) shard_.counters.messages_dropped.add();
+      return room;
+    }
+    case SlowReader::close: break;
+  }
+  shard_.counters.messages_dropped.add();
+  fail(Errc::slow_reader);
+  return false;
+}
+
+SendStatus WebSocket::ping(std::string_view payload) {
+  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return SendStatus::gone;
+  if (stream_->queued() >= shard_.session.settings.limits.send_queue_bytes) return SendStatus::would_block;
+  write(ws::Opcode::ping, true, as_bytes(payload.substr(0, kControlBytes)), false);
+  return SendStatus::queued;
+}
+
+void WebSocket::send_close(std::uint16_t code, std::string_view reason) {
+  std::byte payload[kControlBytes];
+  reason = cut(reason, kReasonBytes);
+  payload[0] = std::byte(code >> 8);
+  payload[1] = std::byte(code & 255);
+  if (!reason.empty()) std::memcpy(payload + 2, reason.data(), reason.size());
+  write(ws::Opcode::close, true, {payload, 2 + reason.size()}, false);
+  close_sent_ = true;
+}
+
+SendStatus WebSocket::close(std::uint16_t code, std::string_view reason) {
+  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return SendStatus::gone;
+  if (!shard_.session.settings.options.clean_disconnect) {
+    disconnect({});
+    return SendStatus::queued;
+  }
+  if (!ws::may_be_sent(code)) code = 1000;
+  send_close(code, reason);
+  close_code_ = code;
+  stream_->set_deadline(kCloseWait);
+  return SendStatus::queued;
+}
+
+void WebSocket::disconnect(const Error& why) {
+  if (!ended_ && stream_) stream_->abort(why);
+}
+
+void WebSocket::on_drain(std::uint16_t close_code) { close(close_code, {}); }
+
+void WebSocket::on_timer() {
+  // The peer has not answered our Close frame.
+  if (close_sent_ && !finishing_) {
+    finishing_ = true;
+    stream_->finish(kLinger);
+  }
+}
+
+// --- Pausing ------------------------------------------------------------------------------------------
+
+void WebSocket::pool_pause(bool paused) {
+  pool_pause_ = paused;
+  update_reading();
+}
+
+void WebSocket::on_writable() {
+  slow_ = false;
+  if (!queue_pause_) return;
+  queue_pause_ = false;
+  update_reading();
+}
+
+void WebSocket::update_reading() {
+  if (ended_ || !stream_) return;
+  if (blocked()) {
+    if (reading_) stream_->pause_reading();
+    reading_ = false;
+    return;
+  }
+  if (kept_) {
+    base::BlockRef waited = std::move(kept_);
+    std::span<std::byte> bytes{waited->data() + kept_at_, kept_size_ - kept_at_};
+    kept_size_ = kept_at_ = 0;
+    if (!failed_ && !finishing_) decode(*waited, bytes);
+    if (blocked() || ended_) return;
+  }
+  if (!reading_) {
+    reading_ = true;
+    stream_->resume_reading();
+  }
+}
+
+void WebSocket::on_ended(const Error& why) {
+  if (ended_) return;
+  ended_ = true;
+  shard_.channels.unsubscribe_all(*this);
+  WebSocket* last = shard_.websockets.back();
+  shard_.websockets[place] = last;
+  last->place = place;
+  shard_.websockets.pop_back();
+  shard_.counters.websockets.subtract();
+  connection_.websocket_flag_.store(false, std::memory_order_release);
+  message_.reset();
+  kept_.reset();
+  if (why && why.code != Errc::connection_closed && close_code_ == 0) {
+    shard_.session.failed_event(connection_, why);
+  }
+  if (!connected_) return;
+  std::uint16_t code = close_code_ ? close_code_ : std::uint16_t{1006};
+  const auto& handler =
+      handlers_.on_disconnect ? handlers_.on_disconnect : shard_.session.events.websocket.on_disconnect;
+  if (!handler) return;
+  dispatch("on_disconnect", nullptr, 0,
+           [&handler, connection = &connection_, code] { handler(connection->handle(), code); });
+}
+
+}  // namespace sluice::core
