@@ -2,8 +2,8 @@
 #include "sluice/large_file.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string_view>

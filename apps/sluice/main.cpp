@@ -97,7 +97,7 @@ std::string usage_error(const CLI::App& serve, const ServeOptions& options) {
 
 // CLI11's words, without its notation for types.
 std::string sentence(const CLI::ParseError& error) {
-  const std::string words = error.what();
+  std::string words = error.what();
   if (error.get_name() == "ArgumentMismatch") {
     return words.substr(0, words.find(':')) + " takes one value";
   }
