@@ -16,12 +16,12 @@ namespace sluice::http1 {
 struct RequestHeadOut {
   std::string_view method = "GET";
   std::string_view target = "/";
-  std::string_view host;  // always written: an empty one where the target has no authority
+  std::string_view host = {};  // always written: an empty one where the target has no authority
   Framing framing = Framing::none;
   ConnectionField connection = ConnectionField::absent;
   std::uint64_t content_length = 0;
-  std::string_view
-      fields;  // complete lines, each ended by CRLF, validated by whoever collected them
+  // Complete lines, each ended by CRLF, validated by whoever collected them.
+  std::string_view fields = {};
 };
 
 // Whether method, target and host can be written as they are: a method of token characters, a

@@ -20,14 +20,14 @@ enum class ConnectionField : std::uint8_t { absent, close, keep_alive, upgrade }
 
 struct ResponseHeadOut {
   int status = 200;
-  std::string_view reason;  // empty: the registered phrase
+  std::string_view reason = {};  // empty: the registered phrase
   Framing framing = Framing::length;
   ConnectionField connection = ConnectionField::absent;
   std::uint64_t content_length = 0;
-  std::string_view date;    // 29 bytes of IMF-fixdate; empty: no Date field
-  std::string_view server;  // empty: no Server field
-  std::string_view
-      fields;  // complete lines, each ended by CRLF, validated by whoever collected them
+  std::string_view date = {};    // 29 bytes of IMF-fixdate; empty: no Date field
+  std::string_view server = {};  // empty: no Server field
+  // Complete lines, each ended by CRLF, validated by whoever collected them.
+  std::string_view fields = {};
 };
 
 // How many bytes the head can need at most.

@@ -57,7 +57,8 @@ std::optional<Framing> read_slowly(std::string_view lines) {
     value = first == std::string_view::npos ? "" : value.substr(first);
     value = value.substr(0, value.find_last_not_of(" \t") + 1);
     const std::string name = lowered(line.substr(0, colon));
-    if (name == "host" && (++hosts > 1 || value.empty() || !http::is_authority(value))) return std::nullopt;
+    if (name == "host" && (++hosts > 1 || value.empty() || !http::is_authority(value)))
+      return std::nullopt;
     if (name == "transfer-encoding") {
       if (framing.chunked || lowered(value) != "chunked") return std::nullopt;
       framing.chunked = true;
