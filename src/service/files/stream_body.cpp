@@ -1,0 +1,293 @@
+// service/files/stream_body.cpp - measure, plan, then piece by piece.
+//
+// Layer: service. Thread: shard, but for measure() and read().
+#include "service/files/stream_body.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/exchange.hpp"
+#include "core/session.hpp"
+#include "core/shard.hpp"
+#include "proto/http/conditional.hpp"
+#include "proto/http/date.hpp"
+#include "service/files/answer.hpp"
+
+namespace sluice::service {
+
+StreamBody::StreamBody(core::Exchange& exchange, const Submit& submit)
+    : exchange_(exchange), submit_(submit), source_(std::move(exchange.answer.source)) {
+  exchange_.retain();
+}
+
+void StreamBody::begin() {
+  if (!submit(&StreamBody::measure, &StreamBody::measured)) {
+    fail(Errc::queue_full, "the file pool has too much to do");
+  }
+}
+
+bool StreamBody::submit(void (StreamBody::*work)(), void (StreamBody::*done)()) {
+  busy_ = true;
+  const bool taken =
+      submit_([self = shared_from_this(), mailbox = exchange_.shard.mailbox, work, done]() mutable {
+        ((*self).*work)();
+        core::Mailbox& back = *mailbox;
+        back.post_always([self = std::move(self), done] {
+          self->busy_ = false;
+          if (self->exchange_.port == nullptr) return self->finish();
+          ((*self).*done)();
+        });
+      });
+  if (!taken) busy_ = false;
+  return taken;
+}
+
+// --- On the pool
+// ------------------------------------------------------------------------------------
+
+void StreamBody::measure() {
+  std::istream& in = *source_;
+  try {
+    origin_ = in.tellg();
+    if (origin_ == std::istream::pos_type(-1)) {
+      in.clear(in.rdstate() & ~std::ios::failbit);
+      return;
+    }
+    in.seekg(0, std::ios::end);
+    const auto end = in.tellg();
+    in.clear();
+    in.seekg(origin_);
+    if (in.fail()) {
+      failed_ = true;
+    } else if (end != std::istream::pos_type(-1) && end >= origin_) {
+      seekable_ = true;
+      available_ = static_cast<std::uint64_t>(end - origin_);
+    }
+  } catch (...) {
+    failed_ = true;
+  }
+}
+
+void StreamBody::read() {
+  Run& run = runs_[run_];
+  std::istream& in = *source_;
+  piece_size_ = 0;
+  try {
+    if (run.first) {
+      in.clear();
+      in.seekg(origin_ + static_cast<std::istream::off_type>(*std::exchange(run.first, {})));
+    }
+    const std::uint64_t most = run.length ? std::min<std::uint64_t>(*run.length, kPiece) : kPiece;
+    if (piece_.empty()) piece_.resize(kPiece);
+    in.read(piece_.data(), static_cast<std::streamsize>(most));
+    piece_size_ = static_cast<std::size_t>(in.gcount());
+    failed_ = in.bad();
+  } catch (...) {
+    failed_ = true;
+  }
+}
+
+// --- On the shard: what is sent
+// ---------------------------------------------------------------------
+
+void StreamBody::measured() {
+  if (exchange_.answered) return finish();
+  if (failed_) return fail(Errc::io_failed, "the stream cannot be read");
+  if (!plan_length() || !plan_ranges()) return;
+  if (exchange_.head_only || length_ == 0u) return answer_now();
+  start();
+}
+
+// How long the representation is. False: answered with an error.
+bool StreamBody::plan_length() {
+  const core::Answer& answer = exchange_.answer;
+  if (answer.range_first && answer.range_last) {
+    const std::uint64_t first = *answer.range_first, last = *answer.range_last;
+    if (last < first || (answer.source_length && *answer.source_length != last - first + 1)) {
+      fail(Errc::http_length_mismatch, "the stream's length is not that of the content range");
+      return false;
+    }
+    length_ = last - first + 1;
+  } else if (answer.source_length) {
+    length_ = answer.source_length;
+  } else if (seekable_) {
+    length_ = available_;
+  }
+  if (seekable_ && length_ && available_ < *length_) {
+    fail(Errc::http_length_mismatch, "the stream holds " + std::to_string(available_) +
+                                         " bytes instead of " + std::to_string(*length_));
+    return false;
+  }
+  return true;
+}
+
+// Which parts of it are sent. False: answered.
+bool StreamBody::plan_ranges() {
+  core::Answer& answer = exchange_.answer;
+  runs_.push_back({{}, {}, length_});
+  if (answer.status != 200 || answer.range_first || !seekable_ || !length_) return true;
+
+  const std::int64_t now = exchange_.shard.wall_seconds();
+  http::Validators validators;
+  validators.etag = field_in(answer.fields, "ETag");
+  validators.last_modified = http::read_date(field_in(answer.fields, "Last-Modified"), now);
+  const bool has_validators = !validators.etag.empty() || validators.last_modified;
+  const Wishes wishes = wishes_of(exchange_);
+  if (wishes.conditional && has_validators) {
+    const auto verdict = http::judge_conditions(exchange_.head, validators, now);
+    if (verdict == http::Condition::failed) {
+      exchange_.set_error(Errc::http_precondition_failed);
+    } else if (verdict == http::Condition::not_modified) {
+      answer.status = 304;
+      answer.type.clear();
+      answer.has_type = false;
+    }
+    if (verdict != http::Condition::proceed) {
+      runs_.clear();
+      length_.reset();
+      answer_now();
+      return false;
+    }
+  }
+  std::vector<http::ByteRange> ranges;
+  const std::uint64_t size = *length_;
+  const auto verdict = judge_ranges(exchange_, wishes, validators, size, ranges);
+  if (verdict == http::RangeVerdict::unsatisfiable) {
+    exchange_.set_error(Errc::http_range_not_satisfiable);
+    exchange_.add_field_unchecked("Content-Range", http::content_range_unsatisfied(size));
+    length_.reset();
+    answer_now();
+    return false;
+  }
+  if (field_in(answer.fields, "Accept-Ranges").data() == nullptr) {
+    exchange_.add_field_unchecked("Accept-Ranges", "bytes");
+  }
+  if (verdict == http::RangeVerdict::whole) return true;
+
+  answer.status = 206;
+  runs_.clear();
+  if (ranges.size() == 1) {
+    exchange_.add_field_unchecked("Content-Range", http::content_range(ranges[0], size));
+    runs_.push_back({{}, ranges[0].first, ranges[0].size()});
+    length_ = ranges[0].size();
+    return true;
+  }
+  const std::string boundary = new_boundary();
+  std::uint64_t sum = 0;
+  for (const http::ByteRange& range : ranges) {
+    std::string head = http::part_head(boundary, answer.type, range, size, runs_.empty());
+    sum += head.size() + range.size();
+    runs_.push_back({std::move(head), {}, {}});
+    runs_.push_back({{}, range.first, range.size()});
+  }
+  runs_.push_back({http::parts_end(boundary), {}, {}});
+  length_ = sum + runs_.back().text.size();
+  answer.type = "multipart/byteranges; boundary=" + boundary;
+  answer.has_type = true;
+  return true;
+}
+
+// Without a body of the stream.
+void StreamBody::answer_now() {
+  core::Exchange& exchange = exchange_;
+  if (exchange.head_only && !length_ && exchange.answer.text.empty() &&
+      exchange.answer.status != 304) {
+    // Of unknown length: no Content-Length may be made up.
+    exchange.answered = exchange.streaming = true;
+    exchange.port->begin_stream(exchange);
+    if (!over_) exchange.port->end_stream(exchange, {});
+    return finish();
+  }
+  if (exchange.head_only && length_) exchange.answer.length_without_body = length_;
+  exchange.shard.session.respond(exchange);
+  finish();
+}
+
+void StreamBody::start() {
+  begun_ = true;
+  exchange_.answered = exchange_.streaming = true;
+  exchange_.answer.stream_length = length_;
+  exchange_.port->begin_stream(exchange_);
+  advance();
+}
+
+// --- On the shard: piece by piece
+// -------------------------------------------------------------------
+
+void StreamBody::advance() {
+  while (!over_ && !busy_ && !full_) {
+    if (exchange_.port == nullptr) return finish();
+    if (run_ == runs_.size()) {
+      exchange_.port->end_stream(exchange_, exchange_.answer.trailers);
+      return finish();
+    }
+    Run& run = runs_[run_];
+    if (!run.text.empty()) {
+      const std::string text = std::move(run.text);
+      ++run_;
+      full_ = !exchange_.port->write_stream(exchange_, as_bytes(text));
+    } else if (run.length == 0u) {
+      ++run_;
+    } else if (!submit(&StreamBody::read, &StreamBody::arrived)) {
+      return fail(Errc::queue_full, "the file pool has too much to do");
+    }
+  }
+}
+
+void StreamBody::arrived() {
+  Run& run = runs_[run_];
+  if (failed_) return fail(Errc::io_failed, "the stream cannot be read");
+  if (run.length) {
+    if (piece_size_ == 0) {
+      return fail(Errc::http_length_mismatch,
+                  "the stream ended " + std::to_string(*run.length) + " bytes too early");
+    }
+    *run.length -= piece_size_;
+  } else if (piece_size_ < kPiece) {
+    run.length = 0;
+  }
+  if (piece_size_ != 0) {
+    full_ = !exchange_.port->write_stream(exchange_,
+                                          as_bytes(std::string_view(piece_.data(), piece_size_)));
+  }
+  advance();
+}
+
+void StreamBody::writable() {
+  full_ = false;
+  if (begun_ && !busy_) advance();
+}
+
+void StreamBody::aborted() {
+  if (!busy_) finish();
+}
+
+void StreamBody::fail(Errc code, std::string words) {
+  core::Exchange& exchange = exchange_;
+  const Error why(code, std::move(words));
+  const auto self = shared_from_this();
+  exchange.retain();
+  const bool begun = begun_;
+  finish();
+  if (exchange.port != nullptr) {
+    core::ServerSession& session = exchange.shard.session;
+    session.log(LogLevel::warning, code, why.message());
+    if (begun) {
+      exchange.port->break_off(exchange, why);
+    } else {
+      session.respond_error(exchange, code);
+    }
+  }
+  exchange.release();
+}
+
+void StreamBody::finish() {
+  if (std::exchange(over_, true)) return;
+  const auto self = shared_from_this();
+  // Closing may wait for a disk, too.
+  if (source_) submit_([source = std::move(source_)]() mutable { source.reset(); });
+  exchange_.stream_state.reset();
+  exchange_.release();
+}
+
+}  // namespace sluice::service
