@@ -27,6 +27,7 @@ class SharedBytes {
   static SharedBytes copy(Bytes bytes) { return own(std::string(as_text(bytes))); }
 
   Bytes bytes() const { return bytes_; }
+  std::shared_ptr<const void> owner() const { return owner_; }
   std::size_t size() const { return bytes_.size(); }
   explicit operator bool() const { return owner_ != nullptr; }
 

@@ -45,20 +45,22 @@ ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const
 
 ServerSession::~ServerSession() = default;
 
-bool ServerSession::on_accepted(Connection& connection) {
+ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
   std::uint64_t open = open_connections.fetch_add(1) + 1;
   if (settings.limits.connections && open > *settings.limits.connections) {
     reject(&connection, {Errc::too_many_connections, "limits.connections is " + std::to_string(open - 1)},
            *connection.shard);
-    return false;
+    return Admission::busy;
   }
   bool accept = true;
   if (events.on_tcp_connect) {
     dispatcher.call(connection, "on_tcp_connect",
                     [&] { events.on_tcp_connect(connection.handle(), accept); });
   }
-  return accept;
+  return accept ? Admission::accept : Admission::refuse;
 }
+
+void ServerSession::on_closed(Connection&) { open_connections.fetch_sub(1); }
 
 bool ServerSession::check_host(Exchange& exchange) {
   if (hosts.empty()) return true;

@@ -84,8 +84,9 @@ class ServerSession {
 
   // --- What fronts call, on the connection's shard ---
 
-  // False: close at once.
-  bool on_accepted(Connection& connection);
+  enum class Admission { accept, refuse /* close at once */, busy /* 503, then close */ };
+  Admission on_accepted(Connection& connection);
+  void on_closed(Connection& connection);
   // The head is complete. Routes it; answers it when the head alone decides.
   BodyPlan on_head(Exchange& exchange);
   // A piece of the body; `block` holds it and may be shared.

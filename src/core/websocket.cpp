@@ -272,7 +272,7 @@ void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable
 }
 
 SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own) {
-  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return SendStatus::gone;
+  if (!can_send()) return SendStatus::gone;
   const std::size_t budget = shard_.session.settings.limits.send_queue_bytes;
   std::size_t queued = stream_->queued();
   if (queued > 0) {
@@ -302,7 +302,7 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
 }
 
 bool WebSocket::send_frame(base::Block& block, Bytes frame) {
-  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return false;
+  if (!can_send()) return false;
   std::size_t queued = stream_->queued();
   if (queued > 0 && queued + frame.size() > shard_.session.settings.limits.send_queue_bytes &&
       !make_room(frame.size())) {
@@ -329,12 +329,18 @@ bool WebSocket::make_room(std::size_t bytes) {
     case SlowReader::close: break;
   }
   shard_.counters.messages_dropped.add();
-  fail(Errc::slow_reader);
+  // Not from inside a broadcast: what on_error does may change its list.
+  slow_closing_ = true;
+  connection_.retain();
+  shard_.mailbox->post_always([connection = &connection_] {
+    if (connection->websocket) connection->websocket->fail(Errc::slow_reader);
+    connection->release();
+  });
   return false;
 }
 
 SendStatus WebSocket::ping(std::string_view payload) {
-  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return SendStatus::gone;
+  if (!can_send()) return SendStatus::gone;
   if (stream_->queued() >= shard_.session.settings.limits.send_queue_bytes) return SendStatus::would_block;
   write(ws::Opcode::ping, true, as_bytes(payload.substr(0, kControlBytes)), false);
   return SendStatus::queued;
@@ -351,7 +357,7 @@ void WebSocket::send_close(std::uint16_t code, std::string_view reason) {
 }
 
 SendStatus WebSocket::close(std::uint16_t code, std::string_view reason) {
-  if (ended_ || close_sent_ || failed_ || finishing_ || !stream_) return SendStatus::gone;
+  if (!can_send()) return SendStatus::gone;
   if (!shard_.session.settings.options.clean_disconnect) {
     disconnect({});
     return SendStatus::queued;

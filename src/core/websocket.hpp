@@ -70,6 +70,9 @@ class WebSocket final : public StreamEvents {
   void write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable);
   // What slow_reader says about a send of `bytes` that finds the queue full.
   bool make_room(std::size_t bytes);
+  bool can_send() const {
+    return stream_ && !ended_ && !close_sent_ && !failed_ && !finishing_ && !slow_closing_;
+  }
   bool blocked() const { return queue_pause_ || pool_pause_; }
   void update_reading();
 
@@ -85,7 +88,8 @@ class WebSocket final : public StreamEvents {
   std::uint16_t close_code_ = 0;   // what on_disconnect will say; 0: none yet
   std::uint16_t drain_code_ = 0;
   bool close_sent_ = false, finishing_ = false, connected_ = false, ended_ = false, slow_ = false;
-  bool queue_pause_ = false, pool_pause_ = false, reading_ = true, peer_ended_ = false, failed_ = false;
+  bool queue_pause_ = false, pool_pause_ = false, reading_ = true, peer_ended_ = false, failed_ = false,
+       slow_closing_ = false;
 };
 
 }  // namespace sluice::core

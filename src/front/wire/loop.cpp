@@ -1,0 +1,252 @@
+// front/wire/loop.cpp - turns.
+#include "front/wire/loop.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+namespace sluice::wire {
+namespace {
+
+constexpr base::Duration kRateTick = std::chrono::seconds(5);
+
+core::Endpoint endpoint_of(const sockaddr_storage& address) {
+  core::Endpoint endpoint;
+  if (address.ss_family == AF_INET) {
+    const auto& in = reinterpret_cast<const sockaddr_in&>(address);
+    endpoint.family = core::Endpoint::Family::ip4;
+    endpoint.port = ntohs(in.sin_port);
+    std::memcpy(endpoint.address.data(), &in.sin_addr, 4);
+  } else if (address.ss_family == AF_INET6) {
+    const auto& in = reinterpret_cast<const sockaddr_in6&>(address);
+    endpoint.family = core::Endpoint::Family::ip6;
+    endpoint.port = ntohs(in.sin6_port);
+    std::memcpy(endpoint.address.data(), &in.sin6_addr, 16);
+  }
+  return endpoint;
+}
+
+using AskName = int (*)(int, sockaddr*, socklen_t*);
+
+core::Endpoint ask(int fd, AskName name) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (fd < 0 || name(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  return endpoint_of(address);
+}
+
+}  // namespace
+
+Loop::Loop(std::shared_ptr<core::ServerSession> session, std::uint32_t index,
+           std::unique_ptr<io::Engine> engine)
+    : session_(std::move(session)),
+      engine_(std::move(engine)),
+      shard_(*session_, index, engine_->blocks(), engine_->now()),
+      rate_timer_(&Loop::rate_timer_fired, this) {
+  shard_.mailbox->open(*this);
+}
+
+Loop::~Loop() { shard_.scratch.release(); }
+
+void Loop::tie() { shard_.self = weak_from_this(); }
+
+void Loop::add_listener(const ListenSocket& socket) {
+  listeners_.push_back(std::make_unique<Accepting>(*this, socket));
+  open_listeners_.fetch_add(1);
+}
+
+void Loop::turn(base::Instant until) {
+  base::Instant next = shard_.finish_turn();
+  if (!going_on_.empty()) {
+    std::vector<Connection*> waiting;
+    waiting.swap(going_on_);
+    for (Connection* connection : waiting) {
+      connection->go_on();
+      connection->release();
+    }
+    if (going_on_.empty()) {
+      waiting.clear();
+      going_on_.swap(waiting);  // keeps its memory
+    } else {
+      next = base::Instant::min();
+    }
+  }
+  flush_dirty();
+  if (!going_on_.empty()) next = base::Instant::min();
+  shard_.scratch.rewind();
+  engine_->wait(std::min(next, until));
+  enter();
+  shard_.counters.receive_buffers_exhausted.set(engine_->counters().out_of_blocks);
+}
+
+void Loop::run() {
+  core::Shard::set_current(&shard_);
+  for (auto& accepting : listeners_) {
+    accepting->open = true;
+    engine_->listen(accepting->listener, accepting->socket.fd, *accepting);
+  }
+  while (!finishing_ || connections() > 0 || listeners() > 0) turn(base::never);
+  shard_.mailbox->close();
+  flush_dirty();
+  core::Shard::set_current(nullptr);
+}
+
+void Loop::mark_dirty(Connection& connection) {
+  connection.next_dirty = nullptr;
+  if (last_dirty_) {
+    last_dirty_->next_dirty = &connection;
+  } else {
+    first_dirty_ = &connection;
+  }
+  last_dirty_ = &connection;
+}
+
+void Loop::flush_dirty() {
+  while (Connection* connection = first_dirty_) {
+    first_dirty_ = connection->next_dirty;
+    if (!first_dirty_) last_dirty_ = nullptr;
+    if (connection->closed_) {
+      connection->release();  // it went while it waited here
+    } else {
+      connection->flush();
+    }
+  }
+}
+
+void Loop::want_to_go_on(Connection& connection) {
+  connection.retain();
+  going_on_.push_back(&connection);
+}
+
+void Loop::want_rate_check() {
+  if (!rate_timer_.armed() && session_->settings.timeouts.min_send_rate > 0) {
+    shard_.timers.set(rate_timer_, shard_.now + kRateTick);
+  }
+}
+
+void Loop::rate_timer_fired(void* self) { static_cast<Loop*>(self)->check_rates(); }
+
+void Loop::check_rates() {
+  bool any = false;
+  std::vector<Connection*> waiting;
+  shard_.registry.for_each([&](core::Connection& each) {
+    auto& connection = static_cast<Connection&>(each);
+    if (connection.waits_to_send()) waiting.push_back(&connection);
+  });
+  for (Connection* connection : waiting) {
+    connection->check_send_rate();
+    any = true;
+  }
+  if (any) want_rate_check();
+}
+
+// --- Listeners --------------------------------------------------------------------------------------
+
+void Loop::Accepting::on_accepted(int fd) {
+  loop.enter();
+  loop.shard_.counters.accepted.add();
+  bool ask_local = socket.any_address;
+  if (loop.deal_.empty()) {
+    loop.adopt(fd, socket.local, ask_local);
+    return;
+  }
+  Loop& target = *loop.deal_[loop.next_deal_++ % loop.deal_.size()];
+  if (&target == &loop) {
+    loop.adopt(fd, socket.local, ask_local);
+    return;
+  }
+  bool posted = target.post([&target, fd, local = socket.local, ask_local] {
+    target.adopt(fd, local, ask_local);
+  });
+  if (!posted) ::close(fd);
+}
+
+void Loop::Accepting::on_accept_failed(const Error& why) {
+  loop.session_->log(LogLevel::error, why.code,
+                     "connections cannot be accepted for a moment: " + why.message());
+}
+
+void Loop::Accepting::on_listener_closed(int) {
+  open = false;
+  loop.open_listeners_.fetch_sub(1);
+  if (loop.on_change) loop.on_change();
+}
+
+void Loop::close_listeners(bool keep) {
+  for (auto& accepting : listeners_) {
+    if (!accepting->open || accepting->listener.events == nullptr) continue;
+    if (keep) {
+      engine_->leave_listener(accepting->listener);
+    } else {
+      engine_->close_listener(accepting->listener);
+    }
+  }
+}
+
+// --- Connections ------------------------------------------------------------------------------------
+
+void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
+  auto* connection =
+      new Connection(*this, ask(fd, ::getpeername), ask_local ? ask(fd, ::getsockname) : local);
+  shard_.registry.add(*connection);
+  shard_.counters.connections.add();
+  connections_.fetch_add(1, std::memory_order_relaxed);
+  switch (session_->on_accepted(*connection)) {
+    case core::ServerSession::Admission::accept: connection->open(fd); break;
+    case core::ServerSession::Admission::busy: connection->open_busy(fd); break;
+    case core::ServerSession::Admission::refuse:
+      ::close(fd);
+      connection->set_open(false);
+      connection->closed_ = true;
+      gone(*connection);
+      connection->release();
+      return;
+  }
+  if (shard_.draining) connection->drain(1001, {});
+}
+
+void Loop::gone(Connection& connection) {
+  shard_.registry.remove(connection);
+  shard_.counters.connections.subtract();
+  session_->on_closed(connection);
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (on_change) on_change();
+}
+
+void Loop::drain(std::uint16_t close_code, base::Duration spread) {
+  shard_.draining = true;
+  std::vector<Connection*> all;
+  shard_.registry.for_each([&](core::Connection& each) {
+    each.retain();
+    all.push_back(static_cast<Connection*>(&each));
+  });
+  // Spread over time, so that their clients do not come back all at once.
+  std::minstd_rand random(std::uint32_t(shard_.now.time_since_epoch().count()));
+  auto window = std::min<std::int64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(spread).count(), std::int64_t(all.size()) / 4);
+  for (Connection* connection : all) {
+    std::int64_t delay = window > 0 ? std::int64_t(random() % std::uint64_t(window + 1)) : 0;
+    connection->drain(close_code, std::chrono::milliseconds(delay));
+    connection->release();
+  }
+}
+
+void Loop::abort_all(const Error& why) {
+  std::vector<Connection*> all;
+  shard_.registry.for_each([&](core::Connection& each) {
+    each.retain();
+    all.push_back(static_cast<Connection*>(&each));
+  });
+  for (Connection* connection : all) {
+    connection->abort_now(why);
+    connection->release();
+  }
+}
+
+void Loop::finish() { finishing_ = true; }
+
+}  // namespace sluice::wire

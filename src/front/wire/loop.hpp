@@ -1,0 +1,109 @@
+// front/wire/loop.hpp - one shard's thread: its engine, its listeners, its turns.
+//
+// Layer: front/wire. Thread: run() is the shard's thread; the others as they say.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <sluice/result.hpp>
+
+#include "core/mailbox.hpp"
+#include "core/session.hpp"
+#include "core/shard.hpp"
+#include "front/wire/connection.hpp"
+#include "front/wire/out_queue.hpp"
+#include "io/engine.hpp"
+
+namespace sluice::wire {
+
+// A listening socket that is lent to a loop.
+struct ListenSocket {
+  int fd = -1;
+  core::Endpoint local;   // port 0 and family none when it must be asked of each connection
+  bool any_address = false;
+};
+
+class Loop final : public core::Waker, public std::enable_shared_from_this<Loop> {
+ public:
+  Loop(std::shared_ptr<core::ServerSession> session, std::uint32_t index,
+       std::unique_ptr<io::Engine> engine);
+  ~Loop();
+  // Once, before run(): makes the shard keep this object for late answers.
+  void tie();
+
+  // Before run(). `deal`: accepted connections go to these loops in turn (classic mode); empty: they stay here.
+  void add_listener(const ListenSocket& socket);
+  void deal_to(std::vector<Loop*> loops) { deal_ = std::move(loops); }
+
+  // The turns, until finish() was posted and nothing is left.
+  void run();
+  // One turn, for tests on the sim engine: no waiting.
+  void turn(base::Instant until);
+
+  // --- Through post() only ---
+  // Stops accepting. `keep`: descriptors are left open, for the next start; otherwise they are closed.
+  void close_listeners(bool keep);
+  void drain(std::uint16_t close_code, base::Duration spread);
+  void abort_all(const Error& why);
+  void finish();  // run() returns when no connection and no listener is left
+
+  // --- Any thread ---
+  bool post(base::Task task) { return shard_.mailbox->post_always(std::move(task)); }
+  void wake() override { engine_->wake(); }
+  std::size_t connections() const { return connections_.load(std::memory_order_relaxed); }
+  std::size_t listeners() const { return open_listeners_.load(std::memory_order_relaxed); }
+  // Called on the shard's thread each time a connection or listener has gone.
+  std::function<void()> on_change;
+
+  core::Shard& shard() { return shard_; }
+  io::Engine& engine() { return *engine_; }
+  core::ServerSession& session() { return *session_; }
+  SegmentPool& segments() { return segments_; }
+
+  // The turn's time and date are right from here on. Called first by every event.
+  void enter() {
+    base::Instant now = engine_->now();
+    if (now != shard_.now) shard_.begin_turn(now);
+  }
+  void mark_dirty(Connection& connection);
+  void want_to_go_on(Connection& connection);
+  void want_rate_check();
+  void adopt(int fd, const core::Endpoint& local, bool ask_local);
+  void gone(Connection& connection);
+
+ private:
+  struct Accepting final : public io::ListenerEvents {
+    Accepting(Loop& owner, const ListenSocket& from) : loop(owner), socket(from) {}
+    void on_accepted(int fd) override;
+    void on_accept_failed(const Error& why) override;
+    void on_listener_closed(int fd) override;
+    Loop& loop;
+    ListenSocket socket;
+    io::Listener listener;
+    bool open = false;
+  };
+  static void rate_timer_fired(void* self);
+  void check_rates();
+  void flush_dirty();
+
+  std::shared_ptr<core::ServerSession> session_;
+  std::unique_ptr<io::Engine> engine_;
+  core::Shard shard_;
+  SegmentPool segments_;
+  std::vector<std::unique_ptr<Accepting>> listeners_;
+  std::vector<Loop*> deal_;
+  std::size_t next_deal_ = 0;
+  Connection* first_dirty_ = nullptr;
+  Connection* last_dirty_ = nullptr;
+  std::vector<Connection*> going_on_;
+  base::Timer rate_timer_;
+  std::atomic<std::size_t> connections_{0}, open_listeners_{0};
+  bool finishing_ = false;
+};
+
+}  // namespace sluice::wire

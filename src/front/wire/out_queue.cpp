@@ -1,0 +1,147 @@
+// front/wire/out_queue.cpp - a list of runs.
+#include "front/wire/out_queue.hpp"
+
+#include <algorithm>
+
+namespace sluice::wire {
+namespace {
+
+constexpr std::size_t kSlab = 64;
+
+}  // namespace
+
+SegmentPool::~SegmentPool() = default;
+
+Segment* SegmentPool::take() {
+  if (!free_) {
+    slabs_.push_back(std::make_unique<Segment[]>(kSlab));
+    for (std::size_t i = 0; i < kSlab; ++i) {
+      slabs_.back()[i].next = free_;
+      free_ = &slabs_.back()[i];
+    }
+  }
+  Segment* segment = free_;
+  free_ = segment->next;
+  segment->next = nullptr;
+  return segment;
+}
+
+void SegmentPool::give_back(Segment* segment) {
+  segment->block.reset();
+  if (segment->owner) segment->owner.reset();
+  segment->file = -1;
+  segment->droppable = false;
+  segment->next = free_;
+  free_ = segment;
+}
+
+void OutQueue::push(Segment* segment) {
+  if (last_) {
+    last_->next = segment;
+  } else {
+    first_ = segment;
+  }
+  last_ = segment;
+  bytes_ += segment->size;
+}
+
+void OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable) {
+  if (bytes.empty()) return;
+  if (last_ && last_->block.get() == &block && last_->at + last_->size == bytes.data() && !droppable &&
+      !last_->droppable) {
+    last_->size += bytes.size();
+    bytes_ += bytes.size();
+    return;
+  }
+  Segment* segment = pool.take();
+  segment->at = bytes.data();
+  segment->size = bytes.size();
+  segment->block = base::BlockRef::share(block);
+  segment->droppable = droppable;
+  push(segment);
+}
+
+void OutQueue::append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes, bool droppable) {
+  if (bytes.empty()) return;
+  Segment* segment = pool.take();
+  segment->at = bytes.data();
+  segment->size = bytes.size();
+  segment->owner = std::move(owner);
+  segment->droppable = droppable;
+  push(segment);
+}
+
+void OutQueue::append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
+                           std::uint64_t size) {
+  if (size == 0) return;
+  Segment* segment = pool.take();
+  segment->at = nullptr;
+  segment->size = size;
+  segment->owner = file;
+  segment->file = file->fd;
+  segment->offset = offset;
+  push(segment);
+}
+
+std::size_t OutQueue::gather(std::span<iovec> parts) const {
+  std::size_t count = 0;
+  for (Segment* s = first_; s && s->file < 0 && count < parts.size(); s = s->next) {
+    parts[count++] = {const_cast<std::byte*>(s->at), s->size};
+  }
+  return count;
+}
+
+void OutQueue::consume(SegmentPool& pool, std::uint64_t bytes) {
+  bytes_ -= bytes;
+  while (bytes > 0) {
+    Segment* s = first_;
+    if (bytes < s->size) {
+      s->size -= bytes;
+      if (s->file >= 0) {
+        s->offset += bytes;
+      } else {
+        s->at += bytes;
+        s->droppable = false;  // half a message cannot be taken back
+      }
+      return;
+    }
+    bytes -= s->size;
+    first_ = s->next;
+    if (!first_) last_ = nullptr;
+    pool.give_back(s);
+  }
+}
+
+std::size_t OutQueue::drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes) {
+  std::size_t dropped = 0;
+  std::uint64_t gone = 0, passed = 0;
+  Segment* before = nullptr;
+  for (Segment* s = first_; s && gone < bytes;) {
+    Segment* next = s->next;
+    bool under_way = passed < busy;
+    passed += s->size;
+    if (!under_way && s->droppable) {
+      (before ? before->next : first_) = next;
+      if (last_ == s) last_ = before;
+      gone += s->size;
+      bytes_ -= s->size;
+      ++dropped;
+      pool.give_back(s);
+    } else {
+      before = s;
+    }
+    s = next;
+  }
+  return dropped;
+}
+
+void OutQueue::clear(SegmentPool& pool) {
+  while (Segment* s = first_) {
+    first_ = s->next;
+    pool.give_back(s);
+  }
+  last_ = nullptr;
+  bytes_ = 0;
+}
+
+}  // namespace sluice::wire

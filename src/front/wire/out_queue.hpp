@@ -1,0 +1,73 @@
+// front/wire/out_queue.hpp - what waits to be sent on one connection.
+//
+// Layer: front/wire. Thread: shard.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <sluice/bytes.hpp>
+
+#include "base/block.hpp"
+#include "core/open_file.hpp"
+
+namespace sluice::wire {
+
+// A run of bytes, or a region of a file, and what keeps it alive.
+struct Segment {
+  Segment* next = nullptr;
+  const std::byte* at = nullptr;
+  std::uint64_t size = 0;
+  base::BlockRef block;
+  std::shared_ptr<const void> owner;  // shared bytes or an open file
+  std::uint64_t offset = 0;           // file
+  int file = -1;
+  bool droppable = false;             // a whole message
+};
+
+// Segments of one shard, used again.
+class SegmentPool {
+ public:
+  ~SegmentPool();
+  Segment* take();
+  void give_back(Segment* segment);
+
+ private:
+  std::vector<std::unique_ptr<Segment[]>> slabs_;
+  Segment* free_ = nullptr;
+};
+
+class OutQueue {
+ public:
+  // The pool must outlive what is queued; clear() gives everything back.
+  std::size_t size() const { return bytes_; }
+  bool empty() const { return first_ == nullptr; }
+
+  // Bytes that stand in `block` right behind what was appended last join that run (unless they must stay apart to be dropped).
+  void append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable);
+  void append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes, bool droppable);
+  void append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset, std::uint64_t size);
+
+  // The front of the queue as vectors, up to a file. Returns how many.
+  std::size_t gather(std::span<iovec> parts) const;
+  bool file_first() const { return first_ && first_->file >= 0; }
+  const Segment& front() const { return *first_; }
+  // So many bytes have gone.
+  void consume(SegmentPool& pool, std::uint64_t bytes);
+  // Takes out droppable segments behind the first `busy` bytes until `bytes` are gone; returns how many segments.
+  std::size_t drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes);
+  void clear(SegmentPool& pool);
+
+ private:
+  void push(Segment* segment);
+  Segment* first_ = nullptr;
+  Segment* last_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace sluice::wire
