@@ -1,10 +1,13 @@
-# Sourced by ./run and ./test: installs what is missing on Debian, and only that.
+# Sourced by ./run and ./test, which set `top`: installs what is missing on Debian, and only that.
 #
 # need_packages NAME...      Debian packages, looked up with dpkg
 # need_command COMMAND NAME  a command, wherever it came from, and the package that brings it
 # install_missing            installs what the calls above found missing
 
 missing_packages=()
+
+# Clones in different folders share what the compiler's cache holds.
+export CCACHE_BASEDIR="$top" CCACHE_NOHASHDIR=1
 
 need_command() {
   command -v "$1" >/dev/null 2>&1 || missing_packages+=("$2")
