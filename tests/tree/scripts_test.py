@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -142,6 +143,25 @@ class Compare(unittest.TestCase):
         values = {"sluice uring": [None], "floor epoll": [5.0]}
         lines = compare.table([(self.KEEP_ALIVE, values)], ["sluice uring", "floor epoll"])
         self.assertIn("| GET keep-alive, 64 connections |  | 5.00 |  | 1.3x |", lines)
+
+
+class Documents(unittest.TestCase):
+    def test_every_link_leads_to_a_file_of_the_tree(self):
+        pages = [name for name in os.listdir(ROOT) if name.endswith(".md")]
+        for folder, folders, names in os.walk(os.path.join(ROOT, "docs")):
+            folders.sort()
+            pages += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names
+                      if name.endswith(".md")]
+        self.assertIn("README.md", pages)
+        for page in pages:
+            with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+                text = re.sub(r"^```.*?^```", "", file.read(), flags=re.DOTALL | re.MULTILINE)
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+                if re.match(r"[a-z]+:", target):
+                    continue
+                path = os.path.normpath(os.path.join(os.path.dirname(page), target))
+                self.assertFalse(path.startswith(".."), f"{page}: {target} leaves the tree")
+                self.assertTrue(os.path.exists(os.path.join(ROOT, path)), f"{page}: {target}")
 
 
 if __name__ == "__main__":
