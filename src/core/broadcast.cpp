@@ -36,18 +36,18 @@ constexpr std::uint32_t kMagic = 0x51c1'ce00;
 
 }  // namespace
 
-ConnectionId ServerSession::id_of(const Connection& connection) const {
-  Address address{connection.shard_index, connection.slot, connection.generation, kMagic};
+ConnectionId Connection::id() const {
+  Address address{shard_index, slot, generation, kMagic};
   IdCipher::Block block;
   static_assert(sizeof address == sizeof block);
   std::memcpy(block.data(), &address, sizeof address);
-  return ConnectionId(cipher_.encrypt(block));
+  return ConnectionId(cipher->encrypt(block));
 }
 
 bool ServerSession::address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot,
                                std::uint32_t& generation) const {
   Address address;
-  IdCipher::Block block = cipher_.decrypt(id.bytes());
+  IdCipher::Block block = cipher->decrypt(id.bytes());
   std::memcpy(&address, block.data(), sizeof address);
   if (address.magic != kMagic || address.shard >= shards.size()) return false;
   shard = address.shard;
@@ -117,7 +117,7 @@ void ServerSession::broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload,
     Connection& connection = socket->connection();
     if (!filter.protocol.empty() && connection.protocol != filter.protocol) continue;
     if (by_id) {
-      ConnectionId id = shard.session.id_of(connection);
+      ConnectionId id = connection.id();
       if (has(filter.exclude, id)) continue;
       if (filter.only_included && !has(filter.include, id)) continue;
     }

@@ -5,9 +5,12 @@
 #pragma once
 
 #include <any>
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +29,12 @@ class Shard;
 class WebSocket;
 struct PoolQueue;
 
+// Makes connection ids unguessable: one block cipher under a key of this process.
+struct IdCipher {
+  using Block = std::array<std::byte, 16>;
+  std::function<Block(const Block&)> encrypt, decrypt;
+};
+
 class Connection {
  public:
   Connection(const Connection&) = delete;
@@ -42,6 +51,8 @@ class Connection {
   }
   static Connection* of(const sluice::Connection& handle) { return handle.connection_; }
 
+  ConnectionId id() const;
+
   bool is_open() const { return open_.load(std::memory_order_acquire); }
   bool is_websocket() const { return websocket_flag_.load(std::memory_order_acquire); }
 
@@ -51,6 +62,7 @@ class Connection {
 
   // Set before any handle is given out, or (url, protocol) before on_connect; not changed afterwards.
   std::shared_ptr<Mailbox> mailbox;
+  std::shared_ptr<const IdCipher> cipher;
   Endpoint remote, local;
   std::string url, protocol;
   std::chrono::system_clock::time_point created_at;

@@ -22,21 +22,17 @@ ThreadPool::ThreadPool(ServerSession& session, std::uint32_t threads, std::size_
 ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
-  std::deque<Connection*> left;
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    left.swap(connections_);
   }
   ready_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  for (Connection* connection : left) connection->release();
 }
 
 ThreadPool::Verdict ThreadPool::submit(Connection& connection, PoolQueue::Event event) {
   std::lock_guard lock(mutex_);
-  if (stopping_) return Verdict::refused;
   if (event.request && waiting_requests_ >= queue_length_) return Verdict::refused;
   if (event.request) ++waiting_requests_;
   if (!connection.pool_queue) connection.pool_queue = new PoolQueue();
@@ -59,7 +55,7 @@ void ThreadPool::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     ready_.wait(lock, [this] { return stopping_ || !connections_.empty(); });
-    if (stopping_) return;
+    if (connections_.empty()) return;  // stopping, and everything has run
     Connection* connection = connections_.front();
     connections_.pop_front();
     PoolQueue& queue = *connection->pool_queue;
@@ -122,7 +118,9 @@ void Dispatcher::threw(Connection& connection, std::exception_ptr what) {
   session_.threw(connection, what);
 }
 
-void Dispatcher::ended(Connection&, std::string_view name) {
+constinit thread_local const Connection* Dispatcher::running_ = nullptr;
+
+void Dispatcher::ended(std::string_view name) {
   if (Shard* shard = Shard::current()) shard->handler_ended(name);
 }
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/task.hpp"
@@ -42,7 +43,7 @@ class ThreadPool {
   static constexpr std::size_t kBytes = 256 * 1024;
 
   ThreadPool(ServerSession& session, std::uint32_t threads, std::size_t queue_length);
-  // Ends the threads; what waits is not run.
+  // Runs what waits, then ends the threads. Nothing is submitted meanwhile.
   ~ThreadPool();
   void stop();
 
@@ -77,23 +78,28 @@ class Dispatcher {
   // Calls `work` for the connection; what it throws goes to on_exception. True when it returned normally.
   template <class Work>
   bool call(Connection& connection, std::string_view name, Work&& work) {
+    const Connection* before = std::exchange(running_, &connection);
+    bool fine = true;
     try {
       work();
     } catch (...) {
       threw(connection, std::current_exception());
-      ended(connection, name);
-      return false;
+      fine = false;
     }
-    ended(connection, name);
-    return true;
+    running_ = before;
+    ended(name);
+    return fine;
   }
+  // The connection whose handler runs on this thread, or null.
+  static const Connection* running() { return running_; }
 
   // Shard. Gives the event to the pool; pauses reading when the connection has too many. False: refused.
   bool submit(Connection& connection, PoolQueue::Event event);
 
  private:
   void threw(Connection& connection, std::exception_ptr what);
-  void ended(Connection& connection, std::string_view name);
+  static void ended(std::string_view name);
+  static thread_local constinit const Connection* running_;
   ServerSession& session_;
   std::unique_ptr<ThreadPool> pool_;
 };

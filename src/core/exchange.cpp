@@ -70,13 +70,19 @@ void Exchange::clear() {
   body_wanted_whole = true;
   if (on_data) on_data = nullptr;
   SLUICE_CHECK(late == nullptr);
-  in_handler = answered = answer_after_body = head_only = streaming = false;
+  on_pool = 0;
+  abort_after_pool = in_handler = answered = answer_after_body = head_only = streaming = false;
   if (queue_state) queue_state.reset();
   if (stream_state) stream_state.reset();
 }
 
 void Exchange::release() {
-  if (--holds_ == 0) shard.give_back(this);
+  if (--holds_ == 0 && !late) shard.give_back(this);
+}
+
+void Exchange::detach_late() {
+  late = nullptr;
+  if (holds_ == 0) shard.give_back(this);
 }
 
 void Exchange::set_plain(int status, std::string_view text) {

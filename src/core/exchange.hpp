@@ -74,9 +74,11 @@ class Exchange {
   // Back to how it was made, keeping memory. Called by the pool.
   void clear();
 
-  // Uses: the front's while the request is alive, a running handler's, a Late's. The last one gives it back to the pool.
+  // Uses: the front's while the request is alive, a running handler's. An attached Late counts as one more. With the last one it goes
+  // back to the pool. Thread: shard.
   void retain() { ++holds_; }
   void release();
+  void detach_late();
 
   // A plain answer by number, with a one-line text body. Replaces what was set.
   void set_plain(int status, std::string_view text = {});
@@ -110,6 +112,8 @@ class Exchange {
   std::function<void(Bytes, bool)> on_data;
 
   Late* late = nullptr;               // a deferred or streamed answer; the exchange keeps one use
+  int on_pool = 0;                    // handlers of this exchange that wait for the pool or run there
+  bool abort_after_pool = false;      // the connection went meanwhile
   bool in_handler = false;            // a handler runs on this shard right now
   bool answered = false;              // the answer has been given to the port, or will be when the body ends
   bool answer_after_body = false;

@@ -26,7 +26,6 @@ Late::Late(Exchange& held, std::size_t budget, std::shared_ptr<std::atomic<std::
       keep_(held.shard.self.lock()),
       mailbox_(held.shard.mailbox),
       outstanding_(std::move(outstanding)) {
-  held.retain();
   held.late = this;
 }
 
@@ -209,8 +208,7 @@ void Late::let_go() {
     on_abort_ = nullptr;
     on_writable_ = nullptr;
   }
-  held->late = nullptr;
-  held->release();
+  held->detach_late();
   release();
 }
 

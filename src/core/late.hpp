@@ -24,7 +24,7 @@ class Late {
  public:
   enum class State : int { open, streaming, finished };
 
-  // Shard or the handler's thread. Takes a hold on the exchange.
+  // Shard or the handler's thread. Attached, it holds the exchange.
   // `outstanding`: counted down when the answer has been given; may be null.
   Late(Exchange& exchange, std::size_t budget,
        std::shared_ptr<std::atomic<std::uint32_t>> outstanding);

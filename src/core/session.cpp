@@ -31,13 +31,13 @@ std::string lower_case(std::string_view text) {
 }  // namespace
 
 ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const Router& routes,
-                             IdCipher cipher)
+                             std::shared_ptr<const IdCipher> ids)
     : settings(std::move(in_force)),
       events(std::move(told)),
       router(routes),
+      cipher(std::move(ids)),
       dispatcher(*this),
-      deferred(std::make_shared<std::atomic<std::uint32_t>>(0)),
-      cipher_(std::move(cipher)) {
+      deferred(std::make_shared<std::atomic<std::uint32_t>>(0)) {
   const WebSocketHandlers& own = events.websocket;
   server_takes_websockets_ = own.on_connect || own.on_message || own.on_binary || own.on_fragmented ||
                              own.on_disconnect || events.on_handshake;
@@ -254,6 +254,7 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
   base::Block* pinned = piece.empty() ? nullptr : block;
   if (pinned) pinned->retain();
   exchange.retain();
+  ++exchange.on_pool;
   PoolQueue::Event event;
   event.bytes = piece.size();
   event.work = [this, &exchange, &connection, piece, last] {
@@ -261,6 +262,7 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
   };
   event.done = [this, &exchange, pinned, last] {
     if (pinned) pinned->release();
+    left_pool(exchange);
     if (last && exchange.port) after_body(exchange);
     exchange.release();
   };
@@ -296,6 +298,7 @@ void ServerSession::run_handler(Exchange& exchange) {
   }
   if (!exchange.body_complete) exchange.port->pause_body(exchange);
   exchange.retain();
+  ++exchange.on_pool;
   auto state = std::make_shared<std::atomic<int>>(waiting);
   exchange.queue_state = state;
   auto threw = std::make_shared<bool>(false);
@@ -309,6 +312,7 @@ void ServerSession::run_handler(Exchange& exchange) {
     });
   };
   event.done = [this, &exchange, state, threw] {
+    left_pool(exchange);
     if (state->load() == running && exchange.port) {
       after_handler(exchange, *threw);
       if (exchange.port && !exchange.body_complete) exchange.port->resume_body(exchange);
@@ -316,8 +320,14 @@ void ServerSession::run_handler(Exchange& exchange) {
     exchange.release();
   };
   if (dispatcher.submit(connection, std::move(event))) return;
+  --exchange.on_pool;
   respond_error(exchange, Errc::queue_full);
   exchange.release();
+}
+
+// What happened to the exchange while a handler on the pool had it is done now.
+void ServerSession::left_pool(Exchange& exchange) {
+  if (--exchange.on_pool == 0 && exchange.abort_after_pool) abort_answer(exchange);
 }
 
 void ServerSession::on_queue_timeout(Exchange& exchange) {
@@ -399,6 +409,14 @@ void ServerSession::on_abort(Exchange& exchange) {
     int expected = waiting;
     exchange.queue_state->compare_exchange_strong(expected, expired);
   }
+  if (exchange.on_pool > 0) {
+    exchange.abort_after_pool = true;
+  } else {
+    abort_answer(exchange);
+  }
+}
+
+void ServerSession::abort_answer(Exchange& exchange) {
   if (Late* late = exchange.late) {
     late->retain();
     late->aborted_on_shard();

@@ -15,6 +15,7 @@
 
 #include <sluice/server.hpp>
 
+#include "core/connection.hpp"
 #include "core/dispatcher.hpp"
 #include "core/front.hpp"
 #include "core/router.hpp"
@@ -23,7 +24,6 @@
 
 namespace sluice::core {
 
-class Connection;
 class Exchange;
 
 // The settings in force.
@@ -37,12 +37,6 @@ struct SessionSettings {
   std::uint32_t thread_pool_size = 32;
   std::vector<std::string> protocols;
   std::chrono::milliseconds handler_limit{1000};
-};
-
-// Makes connection ids unguessable: one block cipher under a key of this process.
-struct IdCipher {
-  using Block = std::array<std::byte, 16>;
-  std::function<Block(const Block&)> encrypt, decrypt;
 };
 
 struct SessionEvents {
@@ -79,7 +73,8 @@ class BodySource {
 
 class ServerSession {
  public:
-  ServerSession(SessionSettings settings, SessionEvents events, const Router& router, IdCipher cipher);
+  ServerSession(SessionSettings settings, SessionEvents events, const Router& router,
+                std::shared_ptr<const IdCipher> cipher);
   ~ServerSession();
 
   // --- What fronts call, on the connection's shard ---
@@ -112,7 +107,6 @@ class ServerSession {
   void failed_event(Connection& connection, const Error& why);
   void threw(Connection& connection, std::exception_ptr what);
 
-  ConnectionId id_of(const Connection& connection) const;
   // The connection's shard, slot and generation; false when it is no id of this process.
   bool address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot, std::uint32_t& generation) const;
 
@@ -123,6 +117,7 @@ class ServerSession {
   const SessionSettings settings;
   const SessionEvents events;
   const Router& router;
+  const std::shared_ptr<const IdCipher> cipher;
   Dispatcher dispatcher;
   std::vector<Shard*> shards;       // filled before any thread runs
   BodySource* body_source = nullptr;
@@ -138,10 +133,11 @@ class ServerSession {
   void upgrade(Exchange& exchange, const WebSocketHandlers& handlers);
   void run_handler(Exchange& exchange);
   void after_handler(Exchange& exchange, bool threw);
+  void left_pool(Exchange& exchange);
+  void abort_answer(Exchange& exchange);
   void run_on_data(Exchange& exchange, base::Block* block, std::span<const std::byte> piece, bool last);
   void flush_to_file(Exchange& exchange, bool last);
   void after_body(Exchange& exchange);
-  const IdCipher cipher_;
   bool server_takes_websockets_ = false;
 };
 

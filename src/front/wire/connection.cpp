@@ -35,6 +35,7 @@ Connection::Connection(Loop& loop, core::Endpoint peer, core::Endpoint own)
   shard = &loop.shard();
   shard_index = shard->index;
   mailbox = shard->mailbox;
+  cipher = loop.session().cipher;
   created_at = std::chrono::system_clock::time_point(std::chrono::seconds(shard->wall_seconds()));
 }
 

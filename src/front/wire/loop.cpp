@@ -54,8 +54,9 @@ Loop::~Loop() { shard_.scratch.release(); }
 
 void Loop::tie() { shard_.self = weak_from_this(); }
 
-void Loop::add_listener(const ListenSocket& socket) {
+void Loop::add_listener(const ListenSocket& socket, bool only_backlog) {
   listeners_.push_back(std::make_unique<Accepting>(*this, socket));
+  listeners_.back()->only_backlog = only_backlog;
   open_listeners_.fetch_add(1);
 }
 
@@ -88,6 +89,7 @@ void Loop::run() {
   for (auto& accepting : listeners_) {
     accepting->open = true;
     engine_->listen(accepting->listener, accepting->socket.fd, *accepting);
+    if (accepting->only_backlog) engine_->close_listener(accepting->listener);
   }
   while (!finishing_ || connections() > 0 || listeners() > 0) turn(base::never);
   shard_.mailbox->close();
@@ -178,7 +180,7 @@ void Loop::Accepting::on_listener_closed(int) {
 
 void Loop::close_listeners(bool keep) {
   for (auto& accepting : listeners_) {
-    if (!accepting->open || accepting->listener.events == nullptr) continue;
+    if (!accepting->open || accepting->only_backlog) continue;
     if (keep) {
       engine_->leave_listener(accepting->listener);
     } else {

@@ -37,7 +37,8 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
   void tie();
 
   // Before run(). `deal`: accepted connections go to these loops in turn (classic mode); empty: they stay here.
-  void add_listener(const ListenSocket& socket);
+  // `only_backlog`: what waits there is accepted, then it is closed.
+  void add_listener(const ListenSocket& socket, bool only_backlog = false);
   void deal_to(std::vector<Loop*> loops) { deal_ = std::move(loops); }
 
   // The turns, until finish() was posted and nothing is left.
@@ -85,7 +86,7 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
     Loop& loop;
     ListenSocket socket;
     io::Listener listener;
-    bool open = false;
+    bool open = false, only_backlog = false;
   };
   static void rate_timer_fired(void* self);
   void check_rates();

@@ -1,0 +1,216 @@
+// api/connection.cpp - bodies of sluice/connection.hpp.
+#include <sluice/connection.hpp>
+
+#include <utility>
+
+#include "core/connection.hpp"
+#include "core/dispatcher.hpp"
+#include "core/session.hpp"
+#include "core/shard.hpp"
+#include "core/websocket.hpp"
+
+namespace sluice {
+namespace {
+
+constexpr int kDashesAfter[] = {4, 6, 8, 10};  // bytes
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// Runs `call(WebSocket&)` on the connection's shard: at once there, as a post from elsewhere.
+template <class Call>
+SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call call) {
+  if (!connection || !connection->is_open()) return SendStatus::gone;
+  if (connection->on_own_shard()) {
+    return connection->websocket ? call(*connection->websocket) : SendStatus::gone;
+  }
+  if (!connection->is_websocket()) return SendStatus::gone;
+  return connection->mailbox->post(
+      [handle = connection->handle(), call = std::move(call)]() mutable {
+        core::Connection* target = core::Connection::of(handle);
+        if (target->websocket) call(*target->websocket);
+      },
+      bytes);
+}
+
+}  // namespace
+
+// --- ConnectionId -----------------------------------------------------------------------------------
+
+std::optional<ConnectionId> ConnectionId::parse(std::string_view text) {
+  if (text.size() >= 2 && text.front() == '{' && text.back() == '}') text = text.substr(1, text.size() - 2);
+  if (text.size() != 36) return std::nullopt;
+  std::array<std::byte, 16> bytes;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    for (int dash : kDashesAfter) {
+      if (i == std::size_t(dash) && text[at++] != '-') return std::nullopt;
+    }
+    int high = hex_value(text[at]), low = hex_value(text[at + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes[i] = std::byte(high << 4 | low);
+    at += 2;
+  }
+  return ConnectionId(bytes);
+}
+
+std::string ConnectionId::to_string() const {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string text;
+  text.reserve(36);
+  for (std::size_t i = 0; i < bytes_.size(); ++i) {
+    for (int dash : kDashesAfter) {
+      if (i == std::size_t(dash)) text.push_back('-');
+    }
+    text.push_back(kDigits[std::to_integer<unsigned>(bytes_[i]) >> 4]);
+    text.push_back(kDigits[std::to_integer<unsigned>(bytes_[i]) & 15]);
+  }
+  return text;
+}
+
+// --- The handle -------------------------------------------------------------------------------------
+
+Connection::Connection(const Connection& other) : connection_(other.connection_) {
+  if (connection_) connection_->retain();
+}
+
+Connection::Connection(Connection&& other) noexcept
+    : connection_(std::exchange(other.connection_, nullptr)) {}
+
+Connection& Connection::operator=(Connection other) noexcept {
+  std::swap(connection_, other.connection_);
+  return *this;
+}
+
+Connection::~Connection() {
+  if (connection_) connection_->release();
+}
+
+ConnectionId Connection::id() const { return connection_ ? connection_->id() : ConnectionId(); }
+std::string Connection::ip() const { return connection_ ? connection_->remote.ip() : std::string(); }
+std::uint16_t Connection::port() const { return connection_ ? connection_->remote.port : std::uint16_t{0}; }
+std::string Connection::local_ip() const { return connection_ ? connection_->local.ip() : std::string(); }
+std::uint16_t Connection::local_port() const {
+  return connection_ ? connection_->local.port : std::uint16_t{0};
+}
+
+std::string_view Connection::protocol() const {
+  return connection_ ? std::string_view(connection_->protocol) : std::string_view();
+}
+
+std::string_view Connection::url() const {
+  return connection_ ? std::string_view(connection_->url) : std::string_view();
+}
+
+bool Connection::is_open() const { return connection_ && connection_->is_open(); }
+bool Connection::is_websocket() const { return is_open() && connection_->is_websocket(); }
+
+SendStatus Connection::write_data(std::string_view text) {
+  bool own = core::Dispatcher::running() == connection_;
+  if (connection_ && connection_->on_own_shard()) {
+    if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
+    return connection_->websocket->send(ws::Opcode::text, as_bytes(text), 0, own);
+  }
+  return with_websocket(connection_, text.size(), [copy = std::string(text), own](core::WebSocket& socket) {
+    return socket.send(ws::Opcode::text, as_bytes(copy), 0, own);
+  });
+}
+
+SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
+  bool own = core::Dispatcher::running() == connection_;
+  if (connection_ && connection_->on_own_shard()) {
+    if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
+    return connection_->websocket->send(ws::Opcode::binary, bytes, fragment_size, own);
+  }
+  return with_websocket(connection_, bytes.size(),
+                        [copy = std::string(as_text(bytes)), own, fragment_size](core::WebSocket& socket) {
+                          return socket.send(ws::Opcode::binary, as_bytes(copy), fragment_size, own);
+                        });
+}
+
+SendStatus Connection::ping(std::string_view payload) {
+  return with_websocket(connection_, payload.size(),
+                        [copy = std::string(payload)](core::WebSocket& socket) { return socket.ping(copy); });
+}
+
+SendStatus Connection::close(std::uint16_t code, std::string_view reason) {
+  return with_websocket(connection_, reason.size(),
+                        [code, copy = std::string(reason)](core::WebSocket& socket) {
+                          return socket.close(code, copy);
+                        });
+}
+
+SendStatus Connection::disconnect() {
+  if (!connection_) return SendStatus::gone;
+  return connection_->run_on_shard(
+      [handle = *this] {
+        core::Connection* target = core::Connection::of(handle);
+        if (target->is_open()) target->disconnect(Errc::none);
+      },
+      0);
+}
+
+SendStatus Connection::subscribe(std::string_view channel) {
+  return with_websocket(connection_, channel.size(), [name = std::string(channel)](core::WebSocket& socket) {
+    socket.shard().channels.subscribe(socket, name);
+    return SendStatus::queued;
+  });
+}
+
+SendStatus Connection::unsubscribe(std::string_view channel) {
+  return with_websocket(connection_, channel.size(), [name = std::string(channel)](core::WebSocket& socket) {
+    socket.shard().channels.unsubscribe(socket, name);
+    return SendStatus::queued;
+  });
+}
+
+bool Connection::subscribed(std::string_view channel) const {
+  if (!connection_ || !connection_->on_own_shard() || !connection_->websocket) return false;
+  for (const core::Subscription& held : connection_->websocket->subscriptions) {
+    if (held.channel->name == channel) return true;
+  }
+  return false;
+}
+
+SendStatus Connection::post(std::function<void()> call) {
+  if (!connection_ || !connection_->is_open()) return SendStatus::gone;
+  return connection_->mailbox->post([handle = *this, call = std::move(call)] {
+    core::Connection* target = core::Connection::of(handle);
+    if (!target->is_open()) return;
+    target->shard->session.dispatcher.call(*target, "post", call);
+  });
+}
+
+std::any& Connection::data() {
+  static thread_local std::any nobody;
+  if (!connection_) {
+    nobody.reset();
+    return nobody;
+  }
+  return connection_->data;
+}
+
+std::uint64_t Connection::bytes_received() const {
+  return connection_ ? connection_->bytes_received.load(std::memory_order_relaxed) : 0;
+}
+
+std::uint64_t Connection::bytes_sent() const {
+  return connection_ ? connection_->bytes_sent.load(std::memory_order_relaxed) : 0;
+}
+
+std::chrono::system_clock::time_point Connection::created_at() const {
+  return connection_ ? connection_->created_at : std::chrono::system_clock::time_point();
+}
+
+std::chrono::system_clock::time_point Connection::last_message_at() const {
+  if (!connection_) return {};
+  auto since = std::chrono::nanoseconds(connection_->last_message_ns.load(std::memory_order_relaxed));
+  return std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(since));
+}
+
+}  // namespace sluice
