@@ -1,13 +1,29 @@
 // tests/support/skip.hpp - the one way for a test to be skipped: the machine lacks what it needs.
 //
+//   SKIP_WITHOUT(io_uring);
+//
+// A feature is a function missing_FEATURE() here, which says in words what is missing, or nothing.
 // Layer: tests.
 #pragma once
 
 #include <gtest/gtest.h>
 
-// Skips the calling test when `available` is false. `feature` says, in words, what is missing
-// here, for example SKIP_WITHOUT(io_uring_allowed(), "io_uring is not permitted on this machine").
-#define SKIP_WITHOUT(available, feature)         \
-  do {                                           \
-    if (!(available)) GTEST_SKIP() << (feature); \
+#include <string>
+
+#include "io/engine.hpp"
+
+namespace sluice::test {
+
+// Containers often forbid io_uring.
+inline std::string missing_io_uring() {
+  Result<std::unique_ptr<io::Engine>> engine = io::make_uring_engine({});
+  return engine ? std::string() : "io_uring: " + engine.error().message();
+}
+
+}  // namespace sluice::test
+
+#define SKIP_WITHOUT(feature)                                               \
+  do {                                                                      \
+    std::string missing = ::sluice::test::missing_##feature();              \
+    if (!missing.empty()) GTEST_SKIP() << "this machine lacks " << missing; \
   } while (false)

@@ -1,0 +1,570 @@
+// tests/io/engine_contract_test.cpp - what every engine promises about sockets: one suite, every
+// engine, every transport.
+//
+// Layer: tests.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+
+#include "harness.hpp"
+#include "support/skip.hpp"
+
+namespace sluice::io {
+namespace {
+
+class EngineContract : public testing::TestWithParam<Setup> {
+ protected:
+  void SetUp() override {
+    if (std::string_view(GetParam().engine) == "uring") SKIP_WITHOUT(io_uring);
+    start({});
+  }
+  void start(const EngineOptions& options) {
+    harness_ = std::make_unique<Harness>(GetParam(), options);
+  }
+  Harness& harness() { return *harness_; }
+  Engine& engine() { return harness_->engine(); }
+
+  std::unique_ptr<Harness> harness_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, EngineContract, testing::ValuesIn(all_setups()),
+                         [](const auto& setup) { return name_of(setup.param); });
+
+TEST_P(EngineContract, TellsInOrderAndOfTheEndOnce) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  peer->send("ping");
+  ASSERT_TRUE(harness().until([&] { return recorder.received == "ping"; }));
+  recorder.send("pong");
+  std::string answer;
+  ASSERT_TRUE(harness().until([&, &far = peer] { return (answer += far->take()) == "pong"; }));
+  ASSERT_TRUE(harness().until([&] { return !recorder.socket.sending(); }));
+  peer->end();
+  ASSERT_TRUE(harness().until([&] { return recorder.count('e') == 1; }));
+  recorder.close();
+  EXPECT_EQ(recorder.count('c'), 0) << "told inside close()";
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.why.code, Errc::none);
+  EXPECT_FALSE(recorder.socket.is_open());
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    far->take();
+    return far->saw_end();
+  }));
+  harness().some_turns();
+  EXPECT_EQ(recorder.count('e'), 1);
+  EXPECT_EQ(recorder.count('c'), 1);
+}
+
+// Which handler closes must make no difference to what follows.
+TEST_P(EngineContract, ClosingInsideAnyHandlerEndsWithOneOnClosed) {
+  for (char event : {'r', 'e', 's'}) {
+    for (CloseMode mode : {CloseMode::graceful, CloseMode::abort}) {
+      auto [fd, peer] = harness().connect(true);
+      Recorder recorder(engine());
+      recorder.adopt(engine(), fd);
+      auto close = [&] {
+        recorder.close(mode);
+        recorder.close(mode);  // a second time changes nothing
+        EXPECT_EQ(recorder.count('c'), 0) << "told inside close()";
+      };
+      if (event == 'r') recorder.when_received = [&](const Received&) { close(); };
+      if (event == 'e') recorder.when_ended = close;
+      if (event == 's') recorder.when_sent = close;
+      std::string large = numbered(8'000'000);
+      if (event == 's') recorder.send(large);
+      peer->send("some bytes");
+      if (event == 'e') peer->end();
+      ASSERT_TRUE(harness().until([&, &far = peer] {
+        if (event == 's') far->take(1000);
+        return recorder.is_over();
+      })) << event;
+      harness().some_turns();
+      EXPECT_EQ(recorder.count('c'), 1);
+      EXPECT_EQ(recorder.order.find(event), recorder.order.rfind(event)) << recorder.order;
+      EXPECT_EQ(recorder.why.code, Errc::none);
+    }
+  }
+}
+
+TEST_P(EngineContract, TheSocketMayBeDestroyedWhenItIsTold) {
+  auto [fd, peer] = harness().connect();
+  auto recorder = std::make_unique<Recorder>(engine());
+  recorder->adopt(engine(), fd);
+  recorder->when_received = [&](const Received&) { recorder->close(); };
+  recorder->when_closed = [&] { recorder.reset(); };
+  peer->send("bytes");
+  ASSERT_TRUE(harness().until([&] { return !recorder; }));
+
+  auto [fd2, peer2] = harness().connect();
+  recorder = std::make_unique<Recorder>(engine());
+  recorder->adopt(engine(), fd2);
+  int given_back = -1;
+  recorder->when_detached = [&] {
+    given_back = recorder->fd;
+    recorder.reset();
+  };
+  engine().detach(recorder->socket);
+  ASSERT_TRUE(harness().until([&] { return !recorder; }));
+  EXPECT_EQ(given_back, fd2);
+  harness().close(given_back);
+}
+
+TEST_P(EngineContract, WhatWasReadBeforeIsDeliveredFirst) {
+  auto [fd, peer] = harness().connect();
+  peer->send("behind");
+  Recorder recorder(engine());
+  {
+    std::string already = "before, ";
+    recorder.adopt(engine(), fd, as_bytes(already));
+  }
+  EXPECT_EQ(recorder.order, "") << "told inside adopt()";
+  ASSERT_TRUE(harness().until([&] { return recorder.received == "before, behind"; }));
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineContract, DetachGivesBackWhatWasNotDelivered) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd, as_bytes("never delivered"));
+  engine().detach(recorder.socket);
+  EXPECT_EQ(recorder.order, "") << "told inside detach()";
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.order, "d");
+  EXPECT_EQ(recorder.fd, fd);
+  EXPECT_EQ(recorder.unread, "never delivered");
+  EXPECT_FALSE(recorder.socket.is_open());
+  harness().close(fd);
+}
+
+// The peer never stops sending while the socket goes to and fro; nothing may be lost, doubled or
+// moved.
+TEST_P(EngineContract, DetachAndAdoptElsewhereKeepEveryByte) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  const std::string text = numbered(3'000'000);
+  std::size_t given = 0, hops = 0, seen_at_hop = 0;
+  std::vector<Engine*> engines{&engine(), &harness().other()};
+  recorder.when_received = [&](const Received&) {
+    if (recorder.received.size() - seen_at_hop < 20'000) return;
+    if (hops % 3 == 1) recorder.engine().pause(recorder.socket);  // some is held when it goes
+    recorder.engine().detach(recorder.socket);
+  };
+  recorder.when_detached = [&] {
+    ++hops;
+    seen_at_hop = recorder.received.size();
+    recorder.adopt(*engines[hops % 2], recorder.fd, as_bytes(std::string(recorder.unread)));
+  };
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    given += far->send(std::string_view(text).substr(given, 100'000));
+    return recorder.received.size() >= text.size();
+  }));
+  EXPECT_EQ(recorder.received, text);
+  EXPECT_GT(hops, 10u);
+  recorder.when_received = nullptr;
+  peer->end();
+  ASSERT_TRUE(harness().until([&] { return recorder.count('e') == 1; }));
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.count('c') == 1; }));
+}
+
+TEST_P(EngineContract, SendingGoesOnAfterThePeerEnded) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  peer->end();
+  ASSERT_TRUE(harness().until([&] { return recorder.count('e') == 1; }));
+  const std::string text = numbered(1'000'000);
+  recorder.send(text);
+  std::string got;
+  ASSERT_TRUE(
+      harness().until([&, &far = peer] { return (got += far->take()).size() >= text.size(); }));
+  EXPECT_EQ(got, text);
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.why.code, Errc::none);
+}
+
+TEST_P(EngineContract, ShutdownComesAfterTheOutstandingSendAndReceivingGoesOn) {
+  auto [fd, peer] = harness().connect(true);
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  const std::string text = numbered(3'000'000);
+  recorder.send(text);
+  engine().shutdown_send(recorder.socket);
+  std::string got;
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    got += far->take();
+    return far->saw_end();
+  }));
+  EXPECT_EQ(got, text);
+  EXPECT_FALSE(recorder.socket.sending());
+  EXPECT_EQ(recorder.socket.sent_total, text.size());
+  peer->send("still here");
+  ASSERT_TRUE(harness().until([&] { return recorder.received == "still here"; }));
+  peer->end();
+  ASSERT_TRUE(harness().until([&] { return recorder.count('e') == 1; }));
+  harness().some_turns();
+  EXPECT_EQ(recorder.count('c'), 0);
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineContract, GracefulCloseLosesNothingThatTheKernelHas) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  recorder.send("the last words");
+  ASSERT_TRUE(harness().until([&] { return !recorder.socket.sending(); }));
+  recorder.close(CloseMode::graceful);
+  std::string got;
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    got += far->take();
+    return far->saw_end();
+  }));
+  EXPECT_EQ(got, "the last words");
+  EXPECT_FALSE(peer->saw_reset());
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineContract, AbortResets) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  harness().some_turns();
+  recorder.close(CloseMode::abort);
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.why.code, Errc::none);
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    far->take();
+    return far->saw_end() || far->saw_reset();
+  }));
+  // AF_UNIX knows no reset.
+  EXPECT_EQ(peer->saw_reset(), GetParam().transport != Transport::local);
+}
+
+TEST_P(EngineContract, AResetOfThePeerIsTold) {
+  if (GetParam().transport == Transport::local) return;  // AF_UNIX knows no reset
+  for (bool sends : {false, true}) {
+    auto [fd, peer] = harness().connect(true);
+    Recorder recorder(engine());
+    recorder.adopt(engine(), fd);
+    std::string large = numbered(8'000'000);
+    if (sends) recorder.send(large);
+    harness().some_turns();
+    peer->reset();
+    ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+    EXPECT_EQ(recorder.why.code, Errc::connection_reset);
+    harness().some_turns();
+    EXPECT_EQ(recorder.count('c'), 1);
+  }
+}
+
+TEST_P(EngineContract, ASendToAClosedPeerEndsTheSocketFromWait) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  engine().pause(recorder.socket);
+  peer->reset();
+  std::string text = numbered(100'000);
+  for (int i = 0; i < 1000 && !recorder.is_over(); ++i) {
+    // Allowed until on_closed, whatever the engine may know already.
+    if (!recorder.socket.sending()) recorder.send(text);
+    harness().turn();
+  }
+  ASSERT_TRUE(recorder.is_over());
+  EXPECT_EQ(recorder.why.code, Errc::connection_reset);
+}
+
+TEST_P(EngineContract, ManyPartsReachASlowPeerInOrder) {
+  auto [fd, peer] = harness().connect(true);
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  const std::string text = numbered(4'000'000);
+  std::vector<iovec> parts;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < 64; ++i) {
+    // Of all sizes, an empty one among them.
+    std::size_t size = i == 63 ? text.size() - at : i * i * 20;
+    parts.push_back({const_cast<char*>(text.data()) + at, size});
+    at += size;
+  }
+  std::size_t now = engine().send(recorder.socket, parts);
+  parts.assign(64, iovec{nullptr, 0});  // the array need not stay
+  EXPECT_LT(now, text.size());
+  EXPECT_TRUE(recorder.socket.sending());
+  std::string got;
+  ASSERT_TRUE(harness().until(
+      [&, &far = peer] { return (got += far->take(50'000)).size() >= text.size(); }));
+  EXPECT_EQ(got, text);
+  ASSERT_TRUE(harness().until([&] { return !recorder.socket.sending(); }));
+  ASSERT_FALSE(recorder.sent.empty());
+  EXPECT_EQ(recorder.sent.back(), text.size());
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineContract, TheNextSendMayBeGivenWhenOneHasFinished) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  const std::string text = numbered(500'000);
+  std::size_t next = 0;
+  auto feed = [&] {
+    while (!recorder.socket.sending() && next < text.size()) {
+      std::size_t size = std::min<std::size_t>(5'000, text.size() - next);
+      std::string_view piece = std::string_view(text).substr(next, size);
+      next += size;
+      recorder.send(piece);
+    }
+  };
+  recorder.when_sent = feed;
+  feed();
+  std::string got;
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    got += far->take();
+    feed();
+    return got.size() >= text.size();
+  }));
+  EXPECT_EQ(got, text);
+  ASSERT_TRUE(harness().until([&] { return !recorder.socket.sending(); }));
+  EXPECT_EQ(recorder.socket.sent_total, text.size());
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineContract, ClosingWithAnOutstandingSendAbandonsIt) {
+  for (CloseMode mode : {CloseMode::graceful, CloseMode::abort}) {
+    auto [fd, peer] = harness().connect(true);
+    Recorder recorder(engine());
+    recorder.adopt(engine(), fd);
+    auto text = std::make_unique<std::string>(numbered(16'000'000));
+    recorder.send(*text);
+    harness().some_turns();
+    ASSERT_TRUE(recorder.socket.sending());
+    recorder.close(mode);
+    ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+    text.reset();  // from on_closed on nobody reads it
+    EXPECT_FALSE(recorder.socket.sending());
+    harness().some_turns();
+    EXPECT_EQ(recorder.count('c'), 1);
+  }
+}
+
+// --- files ---------------------------------------------------------------------------------------
+
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string_view content) {
+    char name[] = "/tmp/sluice-io-XXXXXX";
+    fd_ = ::mkstemp(name);
+    ::unlink(name);
+    EXPECT_EQ(::write(fd_, content.data(), content.size()), ssize_t(content.size()));
+  }
+  ~TemporaryFile() { ::close(fd_); }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+TEST_P(EngineContract, AFileRegionIsSentBetweenOtherSends) {
+  const std::string text = numbered(3'000'000);
+  TemporaryFile file(text);
+  for (bool narrow : {false, true}) {
+    auto [fd, peer] = harness().connect(narrow);
+    Recorder recorder(engine());
+    recorder.adopt(engine(), fd);
+    int step = 0;
+    auto go_on = [&] {
+      while (!recorder.socket.sending() && step < 3) {
+        ++step;
+        if (step == 1) recorder.send("head ");
+        if (step == 2) engine().send_file(recorder.socket, file.fd(), 1000, 2'500'000);
+        if (step == 3) recorder.send(" tail");
+      }
+    };
+    recorder.when_sent = go_on;
+    go_on();
+    const std::string expected = "head " + text.substr(1000, 2'500'000) + " tail";
+    std::string got;
+    ASSERT_TRUE(harness().until([&, &far = peer] {
+      go_on();
+      return (got += far->take(100'000)).size() >= expected.size();
+    }));
+    EXPECT_TRUE(got == expected);
+    ASSERT_TRUE(harness().until([&] { return !recorder.socket.sending(); }));
+    EXPECT_EQ(recorder.socket.sent_total, expected.size());
+    recorder.close();
+    ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+  }
+}
+
+TEST_P(EngineContract, AFileThatBecameShorterEndsTheSocket) {
+  TemporaryFile file(numbered(100'000));
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  engine().send_file(recorder.socket, file.fd(), 0, 200'000);
+  std::string got;
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    got += far->take();
+    return recorder.is_over();
+  }));
+  EXPECT_EQ(recorder.why.code, Errc::io_failed);
+  EXPECT_LE(got.size(), 100'000u);
+}
+
+// --- pause ---------------------------------------------------------------------------------------
+
+TEST_P(EngineContract, PausingUnderLoadLosesNothing) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  const std::string text = numbered(4'000'000);
+  std::size_t given = 0;
+  bool paused = false, ended = false;
+  int pauses = 0;
+  recorder.when_received = [&](const Received&) {
+    EXPECT_FALSE(paused) << "delivered while paused";
+    paused = true;
+    ++pauses;
+    engine().pause(recorder.socket);
+  };
+  recorder.when_ended = [&] { EXPECT_FALSE(paused) << "the end was told while paused"; };
+  int turns = 0;
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    given += far->send(std::string_view(text).substr(given, 200'000));
+    if (given == text.size() && !ended) {
+      far->end();
+      ended = true;
+    }
+    if (++turns % 3 == 0) {
+      paused = false;
+      engine().resume(recorder.socket);
+    }
+    return recorder.count('e') == 1;
+  }));
+  EXPECT_TRUE(recorder.received == text);
+  EXPECT_GT(pauses, 50);
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineContract, APausedSocketHoldsBackItsPeer) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.adopt(engine(), fd);
+  harness().some_turns();
+  engine().pause(recorder.socket);
+  std::string block = numbered(65536);
+  std::size_t given = 0;
+  if (!harness().is_simulated()) {  // the sim's wire takes everything
+    for (int i = 0; i < 300; ++i) {
+      given += peer->send(block);
+      harness().turn();
+    }
+    EXPECT_LT(given, 300 * block.size()) << "the engine reads on";
+  }
+  EXPECT_EQ(recorder.order, "");
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+// --- blocks --------------------------------------------------------------------------------------
+
+TEST_P(EngineContract, EightBlocksServeEightThousandReadySockets) {
+  start({.receive_block_bytes = 1024, .receive_blocks = 8});
+  std::size_t count = raise_descriptor_limit() >= 17'000 ? 8'000 : 400;
+  if (harness().is_tcp()) count = std::min<std::size_t>(count, 2'000);
+  struct Client {
+    explicit Client(Engine& engine) : recorder(engine) {}
+    std::unique_ptr<Peer> peer;
+    Recorder recorder;
+  };
+  std::vector<std::unique_ptr<Client>> clients;
+  std::size_t served = 0, over = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto client = std::make_unique<Client>(engine());
+    auto [fd, peer] = harness().connect();
+    client->peer = std::move(peer);
+    client->peer->send("request " + std::to_string(i));
+    client->recorder.when_received = [&](const Received&) { ++served; };
+    client->recorder.when_closed = [&] { ++over; };
+    client->recorder.adopt(engine(), fd);
+    clients.push_back(std::move(client));
+  }
+  ASSERT_TRUE(harness().until([&] { return served >= count; }));
+  for (std::size_t i = 0; i < count; ++i) {
+    EXPECT_EQ(clients[i]->recorder.received, "request " + std::to_string(i));
+    clients[i]->recorder.close();
+  }
+  ASSERT_TRUE(harness().until([&] { return over == count; }));
+}
+
+TEST_P(EngineContract, SharedBlocksCountUntilTheyAreReleased) {
+  start({.receive_block_bytes = 1024, .receive_blocks = 4});
+  std::vector<base::BlockRef> shared;
+  std::vector<std::string> contents;
+  std::vector<std::unique_ptr<Recorder>> recorders;
+  std::vector<std::unique_ptr<Peer>> peers;
+  std::size_t over = 0;
+  for (int i = 0; i < 12; ++i) {
+    auto [fd, peer] = harness().connect();
+    peer->send("from " + std::to_string(i));
+    peers.push_back(std::move(peer));
+    recorders.push_back(std::make_unique<Recorder>(engine()));
+    recorders.back()->when_received = [&](const Received& received) {
+      shared.push_back(base::BlockRef::share(*received.block));
+      contents.emplace_back(as_text(received.bytes));
+    };
+    recorders.back()->when_closed = [&] { ++over; };
+    recorders.back()->adopt(engine(), fd);
+  }
+  for (std::size_t round = 1; round <= 3; ++round) {
+    ASSERT_TRUE(harness().until([&] { return contents.size() == round * 4; }));
+    harness().some_turns();
+    ASSERT_EQ(contents.size(), round * 4) << "more blocks are out than allowed";
+    for (std::size_t i = 0; i < 4; ++i) {
+      const std::string& content = contents[round * 4 - 4 + i];
+      EXPECT_EQ(std::string_view(shared[i]->text(), content.size()), content);
+    }
+    shared.clear();
+  }
+  EXPECT_GT(engine().counters().out_of_blocks, 0u);
+  for (auto& recorder : recorders) recorder->close();
+  ASSERT_TRUE(harness().until([&] { return over == recorders.size(); }));
+}
+
+TEST_P(EngineContract, AQuietEngineHasNoMoreBlocksThanItPosts) {
+  start({.receive_block_bytes = 1024, .receive_blocks = 16});
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  std::vector<base::BlockRef> shared;
+  recorder.when_received = [&](const Received& received) {
+    shared.push_back(base::BlockRef::share(*received.block));
+    if (shared.size() > 8) shared.erase(shared.begin());
+  };
+  recorder.adopt(engine(), fd);
+  const std::string text = numbered(200'000);
+  std::size_t given = 0;
+  ASSERT_TRUE(harness().until([&, &far = peer] {
+    given += far->send(std::string_view(text).substr(given));
+    EXPECT_LE(engine().blocks().blocks_in_use(), 16u);
+    return recorder.received.size() == text.size();
+  }));
+  EXPECT_EQ(recorder.received, text);
+  shared.clear();
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+  harness().some_turns();
+  EXPECT_LE(engine().blocks().blocks_in_use(), 16u);
+}
+
+}  // namespace
+}  // namespace sluice::io
