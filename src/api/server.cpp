@@ -66,12 +66,12 @@ Server::~Server() = default;
 // --- Routes -----------------------------------------------------------------------------------------
 
 Result<void> Server::route(std::string_view method, std::string_view pattern, RequestHandler handler,
-                           const RouteOptions& options) {
+                           const RouteOptions& chosen) {
   if (active()) return Errc::already_running;
-  return impl_->router.add(method, pattern, std::move(handler), options);
+  return impl_->router.add(method, pattern, std::move(handler), chosen);
 }
 
-Result<void> Server::files(std::string_view prefix, std::string_view directory, const FilesOptions& options) {
+Result<void> Server::files(std::string_view prefix, std::string_view directory, const FilesOptions& chosen) {
   if (active()) return Errc::already_running;
   if (prefix.empty() || prefix.back() != '/') {
     return Error(Errc::invalid_argument, "files prefix \"" + std::string(prefix) + "\" must end in /");
@@ -79,7 +79,7 @@ Result<void> Server::files(std::string_view prefix, std::string_view directory, 
   auto entry = std::make_unique<Impl::Directory>();
   entry->prefix = prefix;
   entry->path = directory;
-  entry->options = options;
+  entry->options = chosen;
   std::string pattern = std::string(prefix) + "{path...}";
   for (std::string_view method : {"GET", "HEAD"}) {
     auto added = impl_->router.add_native(
@@ -95,9 +95,9 @@ Result<void> Server::websocket(std::string_view pattern, WebSocketHandlers handl
   return impl_->router.add_websocket(pattern, std::move(handlers));
 }
 
-Result<void> Server::body_mode(std::string_view prefix, const RouteOptions& options) {
+Result<void> Server::body_mode(std::string_view prefix, const RouteOptions& chosen) {
   if (active()) return Errc::already_running;
-  return impl_->router.add_body_mode(prefix, options);
+  return impl_->router.add_body_mode(prefix, chosen);
 }
 
 // --- Running ----------------------------------------------------------------------------------------
@@ -235,14 +235,20 @@ SendStatus Server::write_data(const ConnectionId& id, Bytes bytes, std::size_t f
   return find(session.get(), impl_->mutex, id).write_data(bytes, fragment_size);
 }
 
-std::size_t Server::broadcast(std::string_view text, const BroadcastOptions& options) {
+std::size_t Server::broadcast(std::string_view text, const BroadcastOptions& filter) {
+  if (core::ServerSession* here = impl_->here()) {
+    return here->broadcast(ws::Opcode::text, as_bytes(text), filter);
+  }
   auto session = impl_->current();
-  return session ? session->broadcast(ws::Opcode::text, as_bytes(text), options) : 0;
+  return session ? session->broadcast(ws::Opcode::text, as_bytes(text), filter) : 0;
 }
 
-std::size_t Server::broadcast(Bytes bytes, const BroadcastOptions& options) {
+std::size_t Server::broadcast(Bytes bytes, const BroadcastOptions& filter) {
+  if (core::ServerSession* here = impl_->here()) {
+    return here->broadcast(ws::Opcode::binary, bytes, filter);
+  }
   auto session = impl_->current();
-  return session ? session->broadcast(ws::Opcode::binary, bytes, options) : 0;
+  return session ? session->broadcast(ws::Opcode::binary, bytes, filter) : 0;
 }
 
 void Server::ping(std::string_view payload) {

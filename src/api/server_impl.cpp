@@ -90,6 +90,11 @@ std::shared_ptr<core::ServerSession> Server::Impl::current() const {
   return session;
 }
 
+core::ServerSession* Server::Impl::here() const {
+  core::Shard* shard = core::Shard::current();
+  return shard && shard->session.owner == this ? &shard->session : nullptr;
+}
+
 void Server::Impl::async(std::function<void()> work) {
   std::lock_guard lock(async_mutex);
   async_threads.emplace_back(std::move(work));
@@ -182,7 +187,7 @@ Result<void> Server::Impl::make_files() {
   return {};
 }
 
-Result<void> Server::Impl::make_loops() {
+Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>& made) {
   std::uint32_t count = owner.shards ? owner.shards : allowed_cpus();
   io::raise_descriptor_limit();
   io::EngineOptions options;
@@ -213,14 +218,13 @@ Result<void> Server::Impl::make_loops() {
     auto choice = io::make_engine(kind, options);
     if (!choice) {
       loops.clear();
-      session->shards.clear();
       return choice.error();
     }
     engine_name = choice->engine->name();
     engine_reason = choice->why + kernel();
-    loops.push_back(std::make_shared<wire::Loop>(session, i, std::move(choice->engine)));
+    loops.push_back(std::make_shared<wire::Loop>(made, i, std::move(choice->engine)));
     loops.back()->tie();
-    session->shards.push_back(&loops.back()->shard());
+    made->shards.push_back(&loops.back()->shard());
   }
   for (const api::OpenSocket& socket : sockets) {
     loops[classic ? 0 : socket.copy]->add_listener({socket.fd, socket.address, socket.any_address});
@@ -253,7 +257,6 @@ Result<void> Server::Impl::start() {
     for (const api::OpenSocket& socket : sockets) ::close(socket.fd);
     sockets.clear();
     std::lock_guard lock(mutex);
-    session.reset();
     state = State::stopped;
     changed.notify_all();
     return error;
@@ -269,14 +272,15 @@ Result<void> Server::Impl::start() {
 
   auto made = std::make_shared<core::ServerSession>(settings(), events(), router, make_cipher());
   made->hosts = named_hosts();
+  made->owner = this;
+  if (auto result = make_files(); !result) return fail(result.error());
+  made->body_source = files.get();
+  if (auto result = make_loops(made); !result) return fail(result.error());
+  made->dispatcher.start();
   {
     std::lock_guard lock(mutex);
     session = made;
   }
-  if (auto result = make_files(); !result) return fail(result.error());
-  session->body_source = files.get();
-  if (auto result = make_loops(); !result) return fail(result.error());
-  session->dispatcher.start();
 
   // Signals are the application's: no thread of ours takes them.
   sigset_t all, before;

@@ -41,6 +41,8 @@ struct Server::Impl {
   void log(LogLevel level, Errc code, std::string_view message) const;
   bool on_own_thread() const;
   std::shared_ptr<core::ServerSession> current() const;
+  // The session, without a lock, on a shard of this server; else null.
+  core::ServerSession* here() const;
 
   Server& owner;
   core::Router router;
@@ -75,7 +77,7 @@ struct Server::Impl {
   core::SessionSettings settings() const;
   core::SessionEvents events() const;
   Result<void> make_files();
-  Result<void> make_loops();
+  Result<void> make_loops(const std::shared_ptr<core::ServerSession>& made);
   std::vector<std::string> named_hosts() const;
   std::size_t open_connections() const;
   std::size_t open_listeners() const;

@@ -120,6 +120,7 @@ class ServerSession {
   const std::shared_ptr<const IdCipher> cipher;
   Dispatcher dispatcher;
   std::vector<Shard*> shards;       // filled before any thread runs
+  const void* owner = nullptr;      // whose session this is
   BodySource* body_source = nullptr;
   // A Host field must be one of these (with the port as given); empty: any. Lower case.
   std::vector<std::string> hosts;
