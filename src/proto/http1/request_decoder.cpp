@@ -71,6 +71,10 @@ Step read_target(const char* base, const char* at, const char* end, RequestHead&
 
 // The version and the end of the line.
 Step read_line_rest(const char* at, const char* end, RequestHead& head) {
+  constexpr std::string_view usual = "HTTP/1.1\r\n";
+  if (end - at >= std::ssize(usual) && starts(at, usual)) [[likely]] {
+    return Step::to(at + usual.size());
+  }
   Version version;
   const Step step = read_version(at, end, version);
   if (step.next == nullptr || step.next == end) return step.next == end ? Step::more() : step;
@@ -83,6 +87,18 @@ Step read_line_rest(const char* at, const char* end, RequestHead& head) {
   if (!version.supported) return Step::bad(Errc::http_version_not_supported);
   head.minor = version.minor;
   return line;
+}
+
+// What may stand in Host. The usual name or address, with or without a port, is seen at one glance.
+bool is_host(const char* base, std::string_view text) {
+  const char* end = text.data() + text.size();
+  const char* stop = find_host_end(base, text.data(), end);
+  if (stop == end) return !text.empty();
+  if (*stop == ':' && stop != text.data() && end - stop >= 2 && end - stop <= 5 &&
+      std::all_of(stop + 1, end, http::is_digit)) {
+    return true;
+  }
+  return http::is_authority(text);
 }
 
 // Path and query of `text`, which is a target without scheme and authority.
@@ -166,12 +182,12 @@ Step RequestDecoder::read_empty_lines(const char* base, const char* end) {
 }
 
 // Takes down what a field says about the message itself.
-Errc RequestDecoder::note(const Field& field, RequestHead& head) {
+Errc RequestDecoder::note(const char* base, const Field& field, RequestHead& head) {
   switch (field.id) {
     case FieldId::host:
       if (have_host_) return Errc::http_duplicate_host;
       have_host_ = true;
-      if (field.value.empty() || !http::is_authority(field.value)) return Errc::http_bad_host;
+      if (!is_host(base, field.value)) return Errc::http_bad_host;
       if (head.form != TargetForm::absolute && head.form != TargetForm::authority) {
         head.host = field.value;
       }
@@ -244,7 +260,7 @@ Parsed<bool> RequestDecoder::decode(Bytes in, const HeadLimits& limits, RequestH
     at_ = static_cast<std::size_t>(line.next - base);
   }
   const Step step = read_field_lines(base, at_, end, limits, head.fields,
-                                     [&](const Field& field) { return note(field, head); });
+                                     [&](const Field& field) { return note(base, field, head); });
   if (step.next == nullptr) {
     if (step.error != Errc::none) return Bad{step.error};
     if (full) return Bad{Errc::http_head_too_large};

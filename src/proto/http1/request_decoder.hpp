@@ -29,7 +29,7 @@ class RequestDecoder {
 
  private:
   Step read_empty_lines(const char* base, const char* end);
-  Errc note(const http::Field& field, http::RequestHead& head);
+  Errc note(const char* base, const http::Field& field, http::RequestHead& head);
   Errc finish(http::RequestHead& head) const;
 
   std::size_t start_ = 0;   // of the request line

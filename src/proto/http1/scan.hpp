@@ -27,6 +27,12 @@ constexpr bool is_target_char(char c) {
   return byte > 0x20 && byte != 0x7f && byte != '#';
 }
 
+// What nearly every host consists of.
+constexpr bool is_host_char(char c) {
+  return http::is_digit(c) || (http::lower(c) >= 'a' && http::lower(c) <= 'z') || c == '-' ||
+         c == '.';
+}
+
 #if defined(__SSE2__)
 
 struct ValueStops {
@@ -47,20 +53,23 @@ struct TargetStops {
   }
 };
 
-// Everything but letters, digits, `-` and `_`: the rarer token characters stop it too.
-struct NameStops {
+// Everything but letters, digits, `-` and one more.
+template <char More>
+struct WordStops {
   static __m128i of(__m128i bytes) {
     const __m128i letter =
         _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
     const __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
     const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
     const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
-    const __m128i dash = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')),
-                                      _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
-    const __m128i good = _mm_or_si128(_mm_or_si128(is_letter, is_digit), dash);
+    const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')),
+                                      _mm_cmpeq_epi8(bytes, _mm_set1_epi8(More)));
+    const __m128i good = _mm_or_si128(_mm_or_si128(is_letter, is_digit), mark);
     return _mm_cmpeq_epi8(good, _mm_setzero_si128());
   }
 };
+using NameStops = WordStops<'_'>;  // the rarer token characters stop it too
+using HostStops = WordStops<'.'>;
 
 template <class Stops>
 unsigned stop_mask(const char* at) {
@@ -90,6 +99,7 @@ const char* find_stop(const char* base, const char* at, const char* end, Good go
 struct ValueStops {};
 struct TargetStops {};
 struct NameStops {};
+struct HostStops {};
 
 template <class Stops, class Good>
 const char* find_stop(const char*, const char* at, const char* end, Good good) {
@@ -111,6 +121,10 @@ inline const char* find_token_end(const char* base, const char* at, const char* 
   at = find_stop<NameStops>(base, at, end, http::is_token_char);
   while (at != end && http::is_token_char(*at)) ++at;
   return at;
+}
+
+inline const char* find_host_end(const char* base, const char* at, const char* end) {
+  return find_stop<HostStops>(base, at, end, is_host_char);
 }
 
 }  // namespace sluice::http1

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "proto/http/target.hpp"
 #include "proto/http/token.hpp"
 #include "proto/http1/field_line.hpp"
 #include "proto/http1/scan.hpp"
@@ -149,6 +150,23 @@ TEST(Scan, Values) { expect_same_stop('v', find_value_end, is_value_char); }
 TEST(Scan, Targets) { expect_same_stop('t', find_target_end, is_target_char); }
 TEST(Scan, Tokens) { expect_same_stop('n', find_token_end, http::is_token_char); }
 TEST(Scan, TokensOfMarks) { expect_same_stop('!', find_token_end, http::is_token_char); }
+
+TEST(Scan, Hosts) { expect_same_stop('h', find_host_end, is_host_char); }
+
+// What is let through at one glance is what an authority may be.
+TEST(Scan, EveryHostCharacterIsOneOfAnAuthority) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    if (!is_host_char(c)) continue;
+    for (const std::string& host :
+         {std::string(1, c), std::string(3, c), 'a' + std::string(1, c)}) {
+      EXPECT_TRUE(http::is_authority(host)) << host;
+      for (const char* port : {":0", ":80", ":8080", ":9999"}) {
+        EXPECT_TRUE(http::is_authority(host + port)) << host << port;
+      }
+    }
+  }
+}
 
 TEST(Scan, TheFirstOfSeveralStops) {
   const std::string text =
