@@ -10,6 +10,18 @@
 
 namespace sluice::ws {
 
+namespace {
+
+// How much of `data` stands before the byte that is wrong: one that cannot follow, or the last of a
+// message that stops inside a code point.
+std::size_t cut_at_bad_utf8(Bytes data, Utf8 before, bool message_end) {
+  const std::size_t good = before.add_until_bad(data);
+  if (good < data.size() || !message_end) return good;
+  return data.empty() ? 0 : data.size() - 1;
+}
+
+}  // namespace
+
 base::Bad Decoder::fail(Errc error) {
   state_ = State::failed;
   error_ = error;
@@ -19,10 +31,12 @@ base::Bad Decoder::fail(Errc error) {
 base::Parsed<Event> Decoder::decode(std::span<std::byte> in) {
   std::size_t at = 0;
   if (state_ == State::header) {
-    const base::Parsed<FrameHeader> header = take_header(in);
+    // Each answer is made where it is looked at, and frame_ where it stays: copies of what has just
+    // been written in parts would cost more than the reading.
+    const base::Parsed<std::uint64_t> header =
+        kept_ == 0 ? read_frame_header(in, options_.sender, frame_) : read_cut_header(in);
     if (header.is_bad()) return fail(header.error());
-    if (!header.is_done()) return base::need_more;
-    frame_ = header.value();
+    if (!header.is_done()) return keep_header(in);
     at = header.used();
     if (const Errc error = begin_frame(); error != Errc::none) return fail(error);
     state_ = State::payload;
@@ -36,26 +50,21 @@ base::Parsed<Event> Decoder::decode(std::span<std::byte> in) {
   return is_control(frame_.opcode) ? decode_control(in, at) : decode_data(in, at);
 }
 
-base::Parsed<FrameHeader> Decoder::take_header(Bytes in) {
-  if (kept_ > 0) return take_cut_header(in);
-  base::Parsed<FrameHeader> header = parse_frame_header(in, options_.sender);
-  if (header.needs_more() && !in.empty()) {
-    std::memcpy(kept_bytes_.data(), in.data(), in.size());
-    kept_ = static_cast<std::uint8_t>(in.size());
-  }
-  return header;
+// The front of a header whose rest has not come. Any header longer than this would be whole.
+base::NeedMore Decoder::keep_header(Bytes in) {
+  if (!in.empty()) std::memcpy(kept_bytes_.data() + kept_, in.data(), in.size());
+  kept_ = static_cast<std::uint8_t>(kept_ + in.size());
+  return base::need_more;
 }
 
 // A header whose front came earlier; used() counts bytes of `in` only.
-base::Parsed<FrameHeader> Decoder::take_cut_header(Bytes in) {
-  const std::size_t taken = std::min(in.size(), kFrameHeaderBound - kept_);
-  if (taken > 0) std::memcpy(kept_bytes_.data() + kept_, in.data(), taken);
-  const Bytes bytes(kept_bytes_.data(), kept_ + taken);
-  const base::Parsed<FrameHeader> header = parse_frame_header(bytes, options_.sender);
-  if (!header.is_done()) {
-    kept_ = static_cast<std::uint8_t>(bytes.size());
-    return header;
-  }
+base::Parsed<std::uint64_t> Decoder::read_cut_header(Bytes in) {
+  std::array<std::byte, kFrameHeaderBound> bytes;
+  std::memcpy(bytes.data(), kept_bytes_.data(), kept_);
+  const std::size_t taken = std::min(in.size(), bytes.size() - kept_);
+  if (taken > 0) std::memcpy(bytes.data() + kept_, in.data(), taken);
+  const auto header = read_frame_header(Bytes(bytes).first(kept_ + taken), options_.sender, frame_);
+  if (!header.is_done()) return header;
   const std::size_t used = header.used() - kept_;
   kept_ = 0;
   return {header.value(), used};
@@ -86,40 +95,40 @@ Errc Decoder::begin_frame() {
 
 base::Parsed<Event> Decoder::decode_data(std::span<std::byte> in, std::size_t at) {
   const std::uint64_t left = frame_.length - frame_at_;
-  Event event;
-  event.data =
-      in.subspan(at, static_cast<std::size_t>(std::min<std::uint64_t>(left, in.size() - at)));
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, in.size() - at));
+  // Filled where the caller gets it: this is the path of every small message.
+  base::Parsed<Event> parsed(Event{}, at + size);
+  Event& event = parsed.value();
+  event.data = in.subspan(at, size);
   if (frame_.masked) mask(event.data, frame_.key, frame_at_);
-  event.frame_left = left - event.data.size();
+  event.frame_left = left - size;
   event.frame_end = event.frame_left == 0;
   event.message_end = event.frame_end && frame_.fin;
-
-  if (message_opcode_ == Opcode::text && options_.validate_utf8) {
-    const Utf8 before = utf8_;
-    if (!utf8_.add(event.data) || (event.message_end && !utf8_.complete())) {
-      const std::size_t good = cut_at_bad_utf8(event.data, before, event.message_end);
-      fail(Errc::ws_bad_utf8);
-      if (good == 0) return base::Bad{Errc::ws_bad_utf8};
-      event.data = event.data.first(good);
-      event.frame_left = left - good;
-      event.frame_end = event.message_end = false;
-    }
-  }
   event.opcode = message_opcode_;
   event.fin = frame_.fin;
   event.message_begin = message_begin_;
   message_begin_ = false;
-  frame_at_ += event.data.size();
+  frame_at_ += size;
   if (event.frame_end) state_ = State::header;
-  return {event, at + event.data.size()};
+
+  if (message_opcode_ == Opcode::text && options_.validate_utf8) {
+    const Utf8 before = utf8_;
+    if (!utf8_.add(event.data) || (event.message_end && !utf8_.complete())) {
+      return refuse_text(event, before, at);
+    }
+  }
+  return parsed;
 }
 
-// How much of `data` stands before the byte that is wrong: one that cannot follow, or the last of a
-// message that stops inside a code point.
-std::size_t Decoder::cut_at_bad_utf8(Bytes data, Utf8 before, bool message_end) {
-  const std::size_t good = before.add_until_bad(data);
-  if (good < data.size() || !message_end) return good;
-  return data.empty() ? 0 : data.size() - 1;
+// Text with a byte that is wrong: what stands before it is the last piece.
+base::Parsed<Event> Decoder::refuse_text(Event event, Utf8 before, std::size_t at) {
+  const std::size_t good = cut_at_bad_utf8(event.data, before, event.message_end);
+  fail(Errc::ws_bad_utf8);
+  if (good == 0) return base::Bad{Errc::ws_bad_utf8};
+  event.frame_left += event.data.size() - good;
+  event.data = event.data.first(good);
+  event.frame_end = event.message_end = false;
+  return {event, at + good};
 }
 
 // A control frame is an event of its own, whole: at most 125 bytes are kept for it.

@@ -55,18 +55,21 @@ class Decoder {
  public:
   explicit Decoder(const DecoderOptions& options = {}) : options_(options) {}
   base::Parsed<Event> decode(std::span<std::byte> in);
-  bool in_message() const { return in_message_; }
+  // True from the first header of a message until its last byte has been handed out.
+  bool in_message() const {
+    return in_message_ || (state_ == State::payload && !is_control(frame_.opcode));
+  }
 
  private:
   enum class State : std::uint8_t { header, payload, closed, failed };
 
-  base::Parsed<FrameHeader> take_header(Bytes in);
-  base::Parsed<FrameHeader> take_cut_header(Bytes in);
+  base::Parsed<std::uint64_t> read_cut_header(Bytes in);
+  base::NeedMore keep_header(Bytes in);
   Errc begin_frame();
   base::Parsed<Event> decode_data(std::span<std::byte> in, std::size_t at);
   base::Parsed<Event> decode_control(std::span<std::byte> in, std::size_t at);
   Errc read_close(Event& event) const;
-  std::size_t cut_at_bad_utf8(Bytes data, Utf8 before, bool message_end);
+  base::Parsed<Event> refuse_text(Event event, Utf8 before, std::size_t at);
   base::Bad fail(Errc error);
 
   DecoderOptions options_;

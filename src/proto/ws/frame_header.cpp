@@ -46,14 +46,13 @@ void mask_bytes(std::byte* at, std::size_t size, std::uint32_t key) {
 
 // Every check is made as soon as its byte is there, in the order of the bytes: a longer input can
 // never be refused for another reason than a shorter one.
-base::Parsed<FrameHeader> parse_frame_header(Bytes in, Role sender) {
+base::Parsed<std::uint64_t> read_frame_header(Bytes in, Role sender, FrameHeader& header) {
   if (in.empty()) return base::need_more;
   const unsigned first = byte_at(in, 0);
   if (const Errc error = judge_first(first); error != Errc::none) return base::Bad{error};
   if (in.size() < 2) return base::need_more;
 
   const unsigned second = byte_at(in, 1);
-  FrameHeader header;
   header.fin = (first & kFin) != 0;
   header.rsv1 = (first & kRsv1) != 0;
   header.opcode = static_cast<Opcode>(first & 15u);
@@ -62,8 +61,9 @@ base::Parsed<FrameHeader> parse_frame_header(Bytes in, Role sender) {
   const unsigned small = second & 127u;
   if (is_control(header.opcode) && small > 125) return base::Bad{Errc::ws_bad_control_frame};
 
-  std::size_t used = 2;
+  header.key = {};
   header.length = small;
+  std::size_t used = 2;
   if (small == kLength16) {
     if (in.size() < 4) return base::need_more;
     header.length = big_endian(in, 2, 2);
@@ -81,7 +81,15 @@ base::Parsed<FrameHeader> parse_frame_header(Bytes in, Role sender) {
     std::memcpy(header.key.data(), in.data() + used, 4);
     used += 4;
   }
-  return {header, used};
+  return {header.length, used};
+}
+
+base::Parsed<FrameHeader> parse_frame_header(Bytes in, Role sender) {
+  FrameHeader header;
+  const base::Parsed<std::uint64_t> read = read_frame_header(in, sender, header);
+  if (read.is_bad()) return base::Bad{read.error()};
+  if (!read.is_done()) return base::need_more;
+  return {header, read.used()};
 }
 
 std::byte* write_frame_header(std::byte* out, const FrameHeader& header) {

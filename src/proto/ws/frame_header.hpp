@@ -45,6 +45,10 @@ struct FrameHeader {
 // only the caller knows what was negotiated.
 base::Parsed<FrameHeader> parse_frame_header(Bytes in, Role sender);
 
+// The same into a header that the caller keeps, without a copy; the value is the payload's length.
+// Unless the answer is done, `header` holds nothing of use.
+base::Parsed<std::uint64_t> read_frame_header(Bytes in, Role sender, FrameHeader& header);
+
 inline constexpr std::size_t kFrameHeaderBound = 14;
 
 // Writes a header (with the key when masked); returns the end. `out` has room for

@@ -340,8 +340,13 @@ TEST(Decoder, KnowsWhetherItIsInsideAMessage) {
   Wire ping = client_frame(Opcode::ping, true, "");
   EXPECT_TRUE(decoder.decode(ping).is_done());
   EXPECT_TRUE(decoder.in_message());
-  Wire last = client_frame(Opcode::continuation, true, "b");
-  EXPECT_TRUE(decoder.decode(last).is_done());
+  Wire last = client_frame(Opcode::continuation, true, "bc");
+  EXPECT_TRUE(decoder.decode(std::span(last).first(7)).is_done());
+  EXPECT_TRUE(decoder.in_message());
+  EXPECT_TRUE(decoder.decode(std::span(last).subspan(7)).is_done());
+  EXPECT_FALSE(decoder.in_message());
+  ping = client_frame(Opcode::ping, true, "abc");
+  EXPECT_TRUE(decoder.decode(std::span(ping).first(7)).needs_more());
   EXPECT_FALSE(decoder.in_message());
 }
 
