@@ -1,0 +1,129 @@
+// tests/io/file_pool_test.cpp - jobs in order, the queue's limit, and what is in the page cache.
+//
+// Layer: tests.
+#include "io/file_pool.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace sluice::io {
+namespace {
+
+TEST(FilePool, OneThreadRunsJobsInOrder) {
+  std::vector<int> order;
+  {
+    FilePool pool(1);
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_TRUE(pool.submit([&order, i] { order.push_back(i); }));
+    }
+  }
+  ASSERT_EQ(order.size(), 1000u);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(order[std::size_t(i)], i);
+}
+
+TEST(FilePool, ManyThreadsSubmitAndEveryJobRunsOnce) {
+  std::atomic<int> ran{0};
+  {
+    FilePool pool(3);
+    std::vector<std::thread> submitters;
+    for (int t = 0; t < 4; ++t) {
+      submitters.emplace_back([&] {
+        for (int i = 0; i < 2000; ++i) {
+          while (!pool.submit([&ran] { ran.fetch_add(1); })) std::this_thread::yield();
+        }
+      });
+    }
+    for (std::thread& submitter : submitters) submitter.join();
+  }
+  EXPECT_EQ(ran.load(), 8000);
+}
+
+TEST(FilePool, JobsRunAtTheSameTimeOnSeveralThreads) {
+  FilePool pool(2);
+  std::promise<void> one, two;
+  std::future<void> one_runs = one.get_future(), two_runs = two.get_future();
+  std::promise<void> both;
+  ASSERT_TRUE(pool.submit([&] {
+    one.set_value();
+    two_runs.wait();
+    both.set_value();
+  }));
+  ASSERT_TRUE(pool.submit([&] {
+    two.set_value();
+    one_runs.wait();
+  }));
+  EXPECT_EQ(both.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+}
+
+TEST(FilePool, RefusesTheJobThatIsOneTooMany) {
+  std::atomic<int> ran{0};
+  {
+    FilePool pool(1);
+    std::promise<void> started, go;
+    std::shared_future<void> gate = go.get_future().share();
+    ASSERT_TRUE(pool.submit([&started, gate] {
+      started.set_value();
+      gate.wait();
+    }));
+    started.get_future().wait();
+    for (int i = 0; i < 65536; ++i) ASSERT_TRUE(pool.submit([&ran] { ++ran; }));
+    EXPECT_FALSE(pool.submit([&ran] { ++ran; }));
+    go.set_value();
+  }
+  EXPECT_EQ(ran.load(), 65536);
+}
+
+TEST(FilePool, WithoutThreadsThereIsOne) {
+  std::promise<void> ran;
+  FilePool pool(0);
+  ASSERT_TRUE(pool.submit([&ran] { ran.set_value(); }));
+  EXPECT_EQ(ran.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+}
+
+class CachedFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/var/tmp/sluice-cache-XXXXXX";
+    fd_ = ::mkstemp(name);
+    ASSERT_GE(fd_, 0);
+    ::unlink(name);
+    std::string content(kSize, 'x');
+    ASSERT_EQ(::write(fd_, content.data(), content.size()), ssize_t(content.size()));
+    ASSERT_EQ(::fsync(fd_), 0);
+  }
+  void TearDown() override { ::close(fd_); }
+
+  static constexpr std::size_t kSize = 1'000'000;
+  int fd_ = -1;
+};
+
+TEST_F(CachedFile, WhatWasWrittenIsCachedUntilItIsDropped) {
+  EXPECT_TRUE(is_cached(fd_, 0, kSize));
+  EXPECT_TRUE(is_cached(fd_, 0, 0));
+  EXPECT_TRUE(is_cached(fd_, kSize, 1000)) << "behind the end there is nothing to wait for";
+  EXPECT_TRUE(is_cached(fd_, kSize - 1, 1000));
+  ASSERT_EQ(::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED), 0);
+  if (is_cached(fd_, 0, kSize)) return;  // a file system that lives in memory drops nothing
+  EXPECT_FALSE(is_cached(fd_, kSize / 2, 1));
+  warm(fd_, 0, kSize);
+  EXPECT_TRUE(is_cached(fd_, 0, kSize));
+  EXPECT_TRUE(is_cached(fd_, 12345, 67890));
+}
+
+TEST_F(CachedFile, WarmingBehindTheEndDoesNothing) {
+  warm(fd_, kSize - 10, 1'000'000);
+  warm(fd_, 10 * kSize, 1'000'000);
+  EXPECT_TRUE(is_cached(fd_, kSize - 10, 10));
+}
+
+}  // namespace
+}  // namespace sluice::io
