@@ -129,7 +129,7 @@ struct FilesOptions {
   bool precompressed = true;          // `.br` and `.gz` siblings by Accept-Encoding
   bool follow_symlinks_out = false;   // a symlink may lead out of the directory
   bool hidden_files = false;          // names that begin with a dot are served
-  std::string cache_control;          // sent with each file; empty: none
+  std::string cache_control = {};     // sent with each file; empty: none
 };
 
 }  // namespace sluice
