@@ -83,7 +83,6 @@ Errc Decoder::begin_frame() {
     message_begin_ = true;
     message_bytes_ = 0;
     fragments_ = 0;
-    utf8_.reset();
   }
   if (fragments_ >= options_.fragments) return Errc::ws_too_many_fragments;
   if (frame_.length > options_.message_bytes - message_bytes_) return Errc::ws_message_too_big;

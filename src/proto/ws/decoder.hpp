@@ -77,7 +77,7 @@ class Decoder {
   std::uint64_t frame_at_ = 0;       // payload bytes of the frame handed out so far
   std::uint64_t message_bytes_ = 0;  // declared lengths of the message's frames so far
   std::uint32_t fragments_ = 0;
-  Utf8 utf8_;
+  Utf8 utf8_;  // between messages always complete: a text that is not is an error
   State state_ = State::header;
   bool in_message_ = false;     // a fragmented message is open
   bool message_begin_ = false;  // no piece of the message has been handed out yet
