@@ -50,6 +50,7 @@ BodyFile::~BodyFile() {
 }
 
 Result<void> BodyFile::write(Bytes bytes) {
+  if (mapping_ != nullptr) return Error(Errc::invalid_argument, "the request body is mapped");
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
