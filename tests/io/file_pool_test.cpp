@@ -48,10 +48,9 @@ TEST(FilePool, ManyThreadsSubmitAndEveryJobRunsOnce) {
 }
 
 TEST(FilePool, JobsRunAtTheSameTimeOnSeveralThreads) {
-  FilePool pool(2);
-  std::promise<void> one, two;
+  std::promise<void> one, two, both;
   std::future<void> one_runs = one.get_future(), two_runs = two.get_future();
-  std::promise<void> both;
+  FilePool pool(2);  // ends before what its jobs use
   ASSERT_TRUE(pool.submit([&] {
     one.set_value();
     two_runs.wait();

@@ -265,6 +265,7 @@ void Recorder::on_detached(int descriptor, Bytes bytes) {
   note('d');
   fd = descriptor;
   unread = as_text(bytes);
+  sent.clear();  // totals count from the adoption
   if (when_detached) when_detached();
 }
 

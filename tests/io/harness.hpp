@@ -81,7 +81,7 @@ class Harness {
 };
 
 // Notes what it is told, and does what the test hangs in.
-class Recorder : public SocketEvents {
+class Recorder final : public SocketEvents {
  public:
   explicit Recorder(Engine& engine) : engine_(&engine) {}
 
@@ -113,7 +113,7 @@ class Recorder : public SocketEvents {
   Engine* engine_;
 };
 
-class ListenRecorder : public ListenerEvents {
+class ListenRecorder final : public ListenerEvents {
  public:
   Listener listener;
   std::vector<int> accepted;

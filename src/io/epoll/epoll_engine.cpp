@@ -300,9 +300,7 @@ void EpollEngine::serve(Socket& socket) {
       if (starved_.empty()) {
         receive(socket);
       } else {
-        ++counters_.out_of_blocks;
-        set(socket, kStarved);
-        starved_.push_back(socket);
+        starve(socket);
       }
     }
   }
@@ -334,6 +332,13 @@ void EpollEngine::serve_starved() {
   }
 }
 
+void EpollEngine::starve(Socket& socket) {
+  ++counters_.out_of_blocks;
+  if (socket.flags & kListed) return;  // a handler has asked for a turn, which tries again
+  set(socket, kStarved);
+  starved_.push_back(socket);
+}
+
 void EpollEngine::receive(Socket& socket) {
   base::BlockRef block;
   if (kept_.size() < options_.receive_blocks) {
@@ -341,9 +346,7 @@ void EpollEngine::receive(Socket& socket) {
     if (!block) out_of_memory_ = true;
   }
   if (!block) {
-    ++counters_.out_of_blocks;
-    set(socket, kStarved);
-    starved_.push_back(socket);
+    starve(socket);
     return;
   }
   ssize_t n;

@@ -55,6 +55,7 @@ class EpollEngine final : public Engine {
   void handle(const epoll_event& event);
   void serve(Socket& socket);
   void serve_starved();
+  void starve(Socket& socket);
   void receive(Socket& socket);
   void deliver_unread(Socket& socket);
   void push(Socket& socket);
