@@ -77,7 +77,7 @@ void Loop::turn(base::Instant until) {
     }
   }
   flush_dirty();
-  if (!going_on_.empty()) next = base::Instant::min();
+  if (!going_on_.empty() || done()) next = base::Instant::min();
   shard_.scratch.rewind();
   engine_->wait(std::min(next, until));
   enter();
@@ -91,7 +91,7 @@ void Loop::run() {
     engine_->listen(accepting->listener, accepting->socket.fd, *accepting);
     if (accepting->only_backlog) engine_->close_listener(accepting->listener);
   }
-  while (!finishing_ || connections() > 0 || listeners() > 0) turn(base::never);
+  while (!done()) turn(base::never);
   shard_.mailbox->close();
   flush_dirty();
   core::Shard::set_current(nullptr);

@@ -88,6 +88,7 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
     io::Listener listener;
     bool open = false, only_backlog = false;
   };
+  bool done() const { return finishing_ && connections() == 0 && listeners() == 0; }
   static void rate_timer_fired(void* self);
   void check_rates();
   void flush_dirty();
