@@ -105,7 +105,9 @@ TEST(Allocation, SharedBytesTakeOneForAStringAndSurviveWithoutIt) {
   EXPECT_EQ(fail_each_new([&] { EXPECT_EQ(SharedBytes::copy(as_bytes(text)).size(), 1000u); }), 2u);
   SharedBytes kept = SharedBytes::own(text);
   EXPECT_EQ(count_news([&] {
-              SharedBytes copy = kept, second = copy;
+              SharedBytes copy = kept;
+              SharedBytes second;
+              second = std::exchange(copy, SharedBytes());
               EXPECT_EQ(second.size(), 1000u);
             }),
             0u);

@@ -87,6 +87,7 @@ TEST(BlockPool, ASizeClassServesOnlyItself) {
 TEST(BlockPool, KeepsNoMoreThanItMay) {
   BlockPool pool(4 * kKiB);  // four blocks of 1 KiB, two of 2 KiB, none of 8 KiB
   std::vector<BlockRef> blocks;
+  blocks.reserve(10);
   for (int i = 0; i < 10; ++i) blocks.push_back(pool.take(kKiB));
   blocks.clear();
   BlockRef big = pool.take(8 * kKiB);

@@ -58,6 +58,7 @@ TEST(SharedBytes, ACopySharesAndOutlivesTheFirst) {
 
 TEST(SharedBytes, HasReadersOnManyThreads) {
   std::vector<SharedBytes> kept;
+  kept.reserve(100);
   for (int i = 0; i < 100; ++i) kept.push_back(SharedBytes::own(std::string(100, 'a')));
   std::vector<std::thread> threads;
   std::vector<std::size_t> sums(4);

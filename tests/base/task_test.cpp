@@ -18,7 +18,8 @@ namespace {
 template <std::size_t Size, bool Quiet = true>
 struct Counted {
   explicit Counted(int& living, int& calls) : living_(&living), calls_(&calls) { ++*living_; }
-  Counted(Counted&& other) noexcept(Quiet) : living_(other.living_), calls_(other.calls_) {
+  Counted(Counted&& other) noexcept(Quiet)  // NOLINT(performance-noexcept-move-constructor)
+      : living_(other.living_), calls_(other.calls_) {
     ++*living_;
   }
   Counted(const Counted& other) : living_(other.living_), calls_(other.calls_) { ++*living_; }
@@ -88,6 +89,7 @@ void destroys_exactly_once() {
     EXPECT_EQ(living, 1);
     moved();
     std::vector<Task> tasks;
+    tasks.reserve(5);  // grows once, and moves them all
     for (int i = 0; i < 10; ++i) tasks.emplace_back(Call(living, calls));
     EXPECT_EQ(living, 11);
     for (Task& each : tasks) each();
