@@ -20,17 +20,7 @@ class Program:
         self.process = subprocess.Popen([os.path.join(BIN, name), *arguments], text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
         self.printed = ""
-        alarm = threading.Timer(START_LIMIT, self.process.kill)
-        alarm.start()
-        try:
-            while (found := LOOPBACK.search(self.printed)) is None:
-                line = self.process.stdout.readline()
-                if not line:
-                    raise AssertionError(f"{name} ended: {self.process.communicate()[1]}")
-                self.printed += line
-            self.port = int(found[1])
-        finally:
-            alarm.cancel()
+        self.port = int(LOOPBACK.search(self.read_until(LOOPBACK))[1])
 
     def __enter__(self):
         return self
@@ -38,14 +28,41 @@ class Program:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    @contextlib.contextmanager
+    def limit(self, seconds):
+        """Kills the program if the block takes longer: what it waits for will never come."""
+        alarm = threading.Timer(seconds, self.process.kill)
+        alarm.start()
+        try:
+            yield
+        finally:
+            alarm.cancel()
+
+    def read_until(self, pattern):
+        """Reads standard output until `pattern` is found in it; answers all that was printed."""
+        with self.limit(START_LIMIT):
+            while re.search(pattern, self.printed) is None:
+                line = self.process.stdout.readline()
+                if not line:
+                    raise AssertionError(f"ended after {self.printed!r}: "
+                                         f"{self.process.stderr.read()}")
+                self.printed += line
+        return self.printed
+
+    def ended(self, seconds=START_LIMIT):
+        """Waits for its end; answers exit code and what was on standard error."""
+        with self.limit(seconds):
+            self.printed += self.process.stdout.read()
+            errors = self.process.stderr.read()
+            return self.process.wait(), errors
 
     def stop(self, number=signal.SIGTERM):
-        """Sends the signal; answers exit code and what was on standard error."""
         self.process.send_signal(number)
-        printed, errors = self.process.communicate(timeout=START_LIMIT)
-        self.printed += printed
-        return self.process.returncode, errors
+        return self.ended()
 
     def url(self, path="/", scheme="http"):
         return f"{scheme}://127.0.0.1:{self.port}{path}"
