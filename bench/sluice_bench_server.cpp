@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  server.on_http_request = [](sluice::Connection, const sluice::HttpRequest&, sluice::HttpResponse& response) {
+  server.on_http_request = [](sluice::Connection, const sluice::HttpRequest&,
+                              sluice::HttpResponse& response) {
     response.content_text("Hello, World!");
   };
   sluice::WebSocketHandlers echo;
@@ -35,11 +36,16 @@ int main(int argc, char** argv) {
   echo.on_binary = [](sluice::Connection c, sluice::Bytes bytes) { c.write_data(bytes); };
   sluice::WebSocketHandlers all;
   all.on_connect = [](sluice::Connection c) { c.subscribe("all"); };
-  all.on_message = [&](sluice::Connection, std::string_view text) { server.broadcast(text, {.channel = "all"}); };
-  all.on_binary = [&](sluice::Connection, sluice::Bytes bytes) { server.broadcast(bytes, {.channel = "all"}); };
+  all.on_message = [&](sluice::Connection, std::string_view text) {
+    server.broadcast(text, {.channel = "all"});
+  };
+  all.on_binary = [&](sluice::Connection, sluice::Bytes bytes) {
+    server.broadcast(bytes, {.channel = "all"});
+  };
   if (!server.websocket("/ws", echo) || !server.websocket("/bc", all)) return 1;
   server.on_startup = [&] {
-    std::printf("listening on port %u with %s\n", unsigned(server.bound_port()), server.engine_name().c_str());
+    std::printf("listening on port %u with %s\n", unsigned(server.bound_port()),
+                server.engine_name().c_str());
     std::fflush(stdout);
   };
   return server.run();

@@ -1,8 +1,8 @@
 // sluice/connection.hpp - a handle to one connection.
 //
-// A small value. Keeping it keeps no socket open: after the connection has gone, id, ip, port, protocol and url stay readable and
-// everything else answers SendStatus::gone (or an empty value). Thread: any, unless a method says otherwise.
-// Layer: public.
+// A small value. Keeping it keeps no socket open: after the connection has gone, id, ip, port,
+// protocol and url stay readable and everything else answers SendStatus::gone (or an empty value).
+// Thread: any, unless a method says otherwise. Layer: public.
 #pragma once
 
 #include <any>
@@ -25,7 +25,8 @@ namespace core {
 class Connection;
 }
 
-// The connection's GUID: an encrypted address under a key of this process. Unguessable, but never a credential.
+// The connection's GUID: an encrypted address under a key of this process. Unguessable, but never a
+// credential.
 class SLUICE_API ConnectionId {
  public:
   ConnectionId() = default;
@@ -55,9 +56,10 @@ class SLUICE_API Connection {
   Connection& operator=(Connection other) noexcept;
   ~Connection();
 
-  // Readable while the handle is kept, also after the connection has gone. Views live as long as a handle.
+  // Readable while the handle is kept, also after the connection has gone. Views live as long as a
+  // handle.
   ConnectionId id() const;
-  std::string ip() const;           // "127.0.0.1", "::1"; empty for a local stream
+  std::string ip() const;  // "127.0.0.1", "::1"; empty for a local stream
   std::uint16_t port() const;
   std::string_view protocol() const;  // sub-protocol, or empty
   std::string_view url() const;       // path of the WebSocket; empty for plain HTTP
@@ -68,13 +70,15 @@ class SLUICE_API Connection {
   bool is_open() const;
   bool is_websocket() const;
 
-  // Sends a text message (the text must be UTF-8) or a binary one, in fragments of `fragment_size` bytes if that is not 0. The
-  // bytes are copied or shared before the call returns. All sends of one thread arrive in call order.
+  // Sends a text message (the text must be UTF-8) or a binary one, in fragments of `fragment_size`
+  // bytes if that is not 0. The bytes are copied or shared before the call returns. All sends of
+  // one thread arrive in call order.
   SendStatus write_data(std::string_view text);
   SendStatus write_data(Bytes bytes, std::size_t fragment_size = 0);
   // At most 125 bytes of payload go out.
   SendStatus ping(std::string_view payload = {});
-  // Begins the closing handshake. `code` as RFC 6455 section 7.4 permits, else 1000; `reason` is cut at 123 bytes.
+  // Begins the closing handshake. `code` as RFC 6455 section 7.4 permits, else 1000; `reason` is
+  // cut at 123 bytes.
   SendStatus close(std::uint16_t code = 1000, std::string_view reason = {});
   // Ends the connection at once, without a Close frame.
   SendStatus disconnect();

@@ -21,13 +21,13 @@ enum class Errc : std::int32_t {
   // General.
   out_of_memory = 1,
   cancelled = 2,
-  gone = 3,              // the connection, stream or server is no longer there
-  would_deadlock = 4,    // a blocking call on a thread that the call waits for
-  already_replied = 5,   // a second answer to one request
+  gone = 3,             // the connection, stream or server is no longer there
+  would_deadlock = 4,   // a blocking call on a thread that the call waits for
+  already_replied = 5,  // a second answer to one request
   already_running = 6,
   not_running = 7,
   invalid_argument = 8,
-  unavailable = 9,       // the feature is not available on this machine
+  unavailable = 9,  // the feature is not available on this machine
   handler_threw = 10,
   mailbox_full = 11,
   timed_out = 12,
@@ -53,7 +53,7 @@ enum class Errc : std::int32_t {
   http_bad_request_line = 100,
   http_bad_method = 101,
   http_bad_target = 102,
-  http_bad_version = 103,           // not HTTP/1.x
+  http_bad_version = 103,  // not HTTP/1.x
   http_version_not_supported = 104,
   http_bad_field_name = 105,
   http_bad_field_value = 106,
@@ -65,8 +65,8 @@ enum class Errc : std::int32_t {
   http_duplicate_host = 112,
   http_bad_host = 113,
   http_bad_content_length = 114,
-  http_ambiguous_length = 115,      // both lengths, or lengths that differ
-  http_bad_transfer_encoding = 116, // does not end in chunked, or is repeated
+  http_ambiguous_length = 115,       // both lengths, or lengths that differ
+  http_bad_transfer_encoding = 116,  // does not end in chunked, or is repeated
   http_transfer_encoding_not_supported = 117,
   http_head_too_large = 118,
   http_field_too_large = 119,
@@ -84,14 +84,14 @@ enum class Errc : std::int32_t {
   http_bad_utf8 = 131,
   http_method_not_allowed = 132,
   http_no_route = 133,
-  http_response_splitting = 134,    // CR, LF or NUL in a field that the application set
-  http_framing_field = 135,         // the application set Content-Length, Transfer-Encoding, Connection
-  http_length_mismatch = 136,       // the body was not as long as its Content-Length
+  http_response_splitting = 134,  // CR, LF or NUL in a field that the application set
+  http_framing_field = 135,    // the application set Content-Length, Transfer-Encoding, Connection
+  http_length_mismatch = 136,  // the body was not as long as its Content-Length
   http_bad_range = 137,
   http_range_not_satisfiable = 138,
   http_precondition_failed = 139,
   http_method_not_implemented = 140,
-  http_body_truncated = 141,        // the peer ended the stream inside a message
+  http_body_truncated = 141,  // the peer ended the stream inside a message
 
   // Admission and time.
   header_timeout = 160,
@@ -116,10 +116,10 @@ enum class Errc : std::int32_t {
   ws_origin_refused = 203,
   ws_reserved_bits = 204,
   ws_bad_opcode = 205,
-  ws_bad_mask = 206,               // a frame's mask does not fit the sender's role
+  ws_bad_mask = 206,  // a frame's mask does not fit the sender's role
   ws_length_not_minimal = 207,
   ws_length_overflow = 208,
-  ws_bad_control_frame = 209,      // fragmented, or over 125 bytes
+  ws_bad_control_frame = 209,  // fragmented, or over 125 bytes
   ws_unexpected_continuation = 210,
   ws_expected_continuation = 211,
   ws_bad_utf8 = 212,
@@ -133,9 +133,9 @@ enum class Errc : std::int32_t {
 // One row of the table.
 struct ErrorInfo {
   Errc code;
-  int wire;                  // HTTP status, WebSocket close code, or 0
-  std::string_view reason;   // the word for the reject log, in HTTPERR's vocabulary where it has one
-  std::string_view sentence; // safe for anyone
+  int wire;                 // HTTP status, WebSocket close code, or 0
+  std::string_view reason;  // the word for the reject log, in HTTPERR's vocabulary where it has one
+  std::string_view sentence;  // safe for anyone
 };
 
 // The row of `code`. Never fails: an unknown number has a row that says so.

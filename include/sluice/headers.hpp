@@ -16,8 +16,9 @@ namespace sluice {
 // Order is kept; names are compared without regard to case.
 class SLUICE_API Headers {
  public:
-  // Appends one field. Errc::http_bad_field_name or http_response_splitting when it may not be sent, http_framing_field for
-  // Content-Length, Transfer-Encoding and Connection: nothing is added then.
+  // Appends one field. Errc::http_bad_field_name or http_response_splitting when it may not be
+  // sent, http_framing_field for Content-Length, Transfer-Encoding and Connection: nothing is added
+  // then.
   Errc add(std::string_view name, std::string_view value);
   // Value of the first field of that name; empty when there is none.
   std::string_view get(std::string_view name) const;

@@ -1,7 +1,7 @@
 // sluice/http_request.hpp - one request, as a handler sees it.
 //
-// Views live until the handler returns; after response.defer() or response.stream() until the answer is complete. Thread: the
-// handler's. Layer: public.
+// Views live until the handler returns; after response.defer() or response.stream() until the
+// answer is complete. Thread: the handler's. Layer: public.
 #pragma once
 
 #include <cstdint>
@@ -30,15 +30,17 @@ struct ContentRange {
 // The body of a request. With BodyMode::whole it is complete when the handler runs.
 class SLUICE_API RequestBody {
  public:
-  // Complete bodies only; empty in a streaming handler. A large body lives in an unlinked temporary file, mapped here.
+  // Complete bodies only; empty in a streaming handler. A large body lives in an unlinked temporary
+  // file, mapped here.
   Bytes bytes() const;
   std::string_view text() const { return as_text(bytes()); }
   std::uint64_t size() const;  // so far, when streaming
 
-  // BodyMode::stream: called with each piece and once with last = true (the piece may be empty). The view lives for the call.
-  // Set it in the handler, before returning.
+  // BodyMode::stream: called with each piece and once with last = true (the piece may be empty).
+  // The view lives for the call. Set it in the handler, before returning.
   void on_data(std::function<void(Bytes piece, bool last)> handler);
-  // Stops and starts reading from the client (back-pressure). From the handler, or from any thread through Connection::post.
+  // Stops and starts reading from the client (back-pressure). From the handler, or from any thread
+  // through Connection::post.
   void pause();
   void resume();
 
@@ -52,7 +54,8 @@ class SLUICE_API RequestBody {
 class SLUICE_API HttpRequest {
  public:
   std::string_view method() const;
-  // The routing path: decoded once, dot segments removed, %2F, %5C and %25 kept encoded. Routes, files and all checks use this.
+  // The routing path: decoded once, dot segments removed, %2F, %5C and %25 kept encoded. Routes,
+  // files and all checks use this.
   std::string_view document() const;
   std::string_view raw_target() const;  // as it was sent
   std::string_view query() const;       // raw, without the question mark
@@ -72,7 +75,8 @@ class SLUICE_API HttpRequest {
   std::string_view content_type() const;
   std::optional<std::uint64_t> content_length() const;
 
-  // The Range field as it was sent, and what it asks of a representation of `size` bytes (empty: all of it, or nothing it can have).
+  // The Range field as it was sent, and what it asks of a representation of `size` bytes (empty:
+  // all of it, or nothing it can have).
   std::string_view range() const;
   std::vector<ContentRange> ranges(std::uint64_t size) const;
 

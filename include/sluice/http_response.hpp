@@ -1,6 +1,7 @@
 // sluice/http_response.hpp - the answer to one request: now, later, or bit by bit.
 //
-// `x()` reads, `x(v)` sets and returns the response. A handler that leaves it alone answers 200 with no body. Layer: public.
+// `x()` reads, `x(v)` sets and returns the response. A handler that leaves it alone answers 200
+// with no body. Layer: public.
 #pragma once
 
 #include <chrono>
@@ -36,7 +37,8 @@ class SLUICE_API ResponseBase {
   int response_no() const;
   std::string_view content_text() const;
   std::string_view content_type() const;
-  // Errc::none, or why a field that was set cannot be sent (CR, LF, NUL, a framing field): the client gets 500 then.
+  // Errc::none, or why a field that was set cannot be sent (CR, LF, NUL, a framing field): the
+  // client gets 500 then.
   Errc error() const;
 
  protected:
@@ -66,25 +68,31 @@ class ResponseSetters : public ResponseBase {
   using ResponseBase::content_type;
   using ResponseBase::response_no;
 
-  // The status, 200 to 599 (the specification's ResponseNo). Anything else becomes a 500 with reason BadResponse.
+  // The status, 200 to 599 (the specification's ResponseNo). Anything else becomes a 500 with
+  // reason BadResponse.
   Self& response_no(int status) { return set_status(status), self(); }
   // The body. A string given as an rvalue is taken over, anything else is copied.
   Self& content_text(std::string_view text) { return set_text(text), self(); }
   Self& content_text(const char* text) { return set_text(std::string_view(text)), self(); }
   Self& content_text(std::string&& text) { return set_text(std::move(text)), self(); }
   Self& content_type(std::string_view type) { return set_type(type), self(); }
-  // The body is read from `source`, off the shards, at the client's pace. Without `length` a seekable stream is measured
-  // from where it stands; any other is sent chunked. A content range tells its length: too short a stream ends the connection.
+  // The body is read from `source`, off the shards, at the client's pace. Without `length` a
+  // seekable stream is measured from where it stands; any other is sent chunked. A content range
+  // tells its length: too short a stream ends the connection.
   Self& content_stream(std::unique_ptr<std::istream> source,
                        std::optional<std::uint64_t> length = std::nullopt) {
     return set_stream(std::move(source), length), self();
   }
-  // A file of the server: validators, ranges, preconditions, media type and precompressed siblings are done by the server.
-  // A path that is missing or no regular file answers 404.
+  // A file of the server: validators, ranges, preconditions, media type and precompressed siblings
+  // are done by the server. A path that is missing or no regular file answers 404.
   Self& file_name(std::string_view path) { return set_file(path), self(); }
-  // One field. CR, LF, NUL and framing fields (Content-Length, Transfer-Encoding, Connection) are refused: error().
-  Self& header(std::string_view name, std::string_view value) { return add_field(name, value), self(); }
-  // `Name: value` lines, separated by CRLF or LF; each is validated like header() (the specification's CustomHeaders).
+  // One field. CR, LF, NUL and framing fields (Content-Length, Transfer-Encoding, Connection) are
+  // refused: error().
+  Self& header(std::string_view name, std::string_view value) {
+    return add_field(name, value), self();
+  }
+  // `Name: value` lines, separated by CRLF or LF; each is validated like header() (the
+  // specification's CustomHeaders).
   Self& custom_headers(std::string_view block) { return add_block(block), self(); }
   Self& location(std::string_view url) { return add_field("Location", url), self(); }
   Self& etag(std::string_view tag) { return add_field("ETag", tag), self(); }  // with its quotes
@@ -92,12 +100,17 @@ class ResponseSetters : public ResponseBase {
   Self& expires(FileTime time) { return add_date("Expires", time), self(); }
   Self& cache_control(std::string_view value) { return add_field("Cache-Control", value), self(); }
   Self& accept_ranges(std::string_view unit) { return add_field("Accept-Ranges", unit), self(); }
-  // The handler has cut the range itself: status 206 and the body is sent as it is. All three together (64 bits).
+  // The handler has cut the range itself: status 206 and the body is sent as it is. All three
+  // together (64 bits).
   Self& content_range_start(std::uint64_t first) { return set_range(first, {}, {}), self(); }
   Self& content_range_end(std::uint64_t last) { return set_range({}, last, {}), self(); }
-  Self& content_range_instance_length(std::uint64_t size) { return set_range({}, {}, size), self(); }
+  Self& content_range_instance_length(std::uint64_t size) {
+    return set_range({}, {}, size), self();
+  }
   // Sent behind a chunked body (content_stream without a length).
-  Self& trailer(std::string_view name, std::string_view value) { return add_trailer(name, value), self(); }
+  Self& trailer(std::string_view name, std::string_view value) {
+    return add_trailer(name, value), self();
+  }
 
  protected:
   using ResponseBase::ResponseBase;
@@ -112,7 +125,8 @@ class SLUICE_API HttpResponse : public ResponseSetters<HttpResponse> {
   // The answer comes later, from any thread, through the Reply. What was set so far is kept.
   // Over limits.deferred the client has had its 503 and the Reply answers Errc::deferred_full.
   Reply defer();
-  // The head leaves now (what was set so far, no body), the body through the writer, from any thread.
+  // The head leaves now (what was set so far, no body), the body through the writer, from any
+  // thread.
   BodyWriter stream();
 
   HttpResponse(const HttpResponse&) = delete;
@@ -123,7 +137,8 @@ class SLUICE_API HttpResponse : public ResponseSetters<HttpResponse> {
   explicit HttpResponse(core::Exchange* exchange) : ResponseSetters(exchange) {}
 };
 
-// A late answer. Move-only; one thread at a time. Destroyed unsent, it sends 500 (reason Abandoned).
+// A late answer. Move-only; one thread at a time. Destroyed unsent, it sends 500 (reason
+// Abandoned).
 class SLUICE_API Reply : public ResponseSetters<Reply> {
  public:
   Reply();
@@ -135,7 +150,8 @@ class SLUICE_API Reply : public ResponseSetters<Reply> {
   Errc send();
   // Answers later still, bit by bit.
   BodyWriter stream();
-  // Runs once, on the owning shard, when the client or the server goes before the answer is complete.
+  // Runs once, on the owning shard, when the client or the server goes before the answer is
+  // complete.
   void on_abort(std::function<void()> handler);
   bool aborted() const;
 
@@ -155,14 +171,15 @@ class SLUICE_API BodyWriter {
   // The last copy going without end() breaks the response off (the connection is closed).
   ~BodyWriter();
 
-  // Copies and queues. False when the byte budget is used up (the bytes are queued all the same: wait for on_writable), or when
-  // the client has gone: see aborted().
+  // Copies and queues. False when the byte budget is used up (the bytes are queued all the same:
+  // wait for on_writable), or when the client has gone: see aborted().
   bool write(std::string_view text);
   bool write(Bytes bytes) { return write(as_text(bytes)); }
   // Runs on the owning shard each time the queue has room again after a write() that was false.
   void on_writable(std::function<void()> handler);
   void on_abort(std::function<void()> handler);
-  // The body is complete; trailers go out when it was chunked. Errc::already_replied the second time.
+  // The body is complete; trailers go out when it was chunked. Errc::already_replied the second
+  // time.
   Errc end(const std::vector<std::pair<std::string, std::string>>& trailers = {});
   bool aborted() const;
 

@@ -13,9 +13,9 @@ namespace sluice {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}         // NOLINT: converting on purpose
-  Result(Error error) : error_(std::move(error)) {}     // NOLINT
-  Result(Errc code) : error_(code) {}                   // NOLINT
+  Result(T value) : value_(std::move(value)) {}      // NOLINT: converting on purpose
+  Result(Error error) : error_(std::move(error)) {}  // NOLINT
+  Result(Errc code) : error_(code) {}                // NOLINT
 
   bool has_value() const { return value_.has_value(); }
   explicit operator bool() const { return value_.has_value(); }

@@ -1,6 +1,7 @@
 // sluice/server.hpp - the server component: settings, events and methods.
 //
-// Settings and events are set before start(). Events run on the shard that owns the connection, or on the thread pool
+// Settings and events are set before start(). Events run on the shard that owns the connection, or
+// on the thread pool
 // (`dispatch`); views passed to them live until they return. Layer: public.
 #pragma once
 
@@ -29,7 +30,8 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 using RequestHandler = std::function<void(Connection, const HttpRequest&, HttpResponse&)>;
 
-// Events of the WebSockets of one route; what is left empty falls back to the server's event of the same name.
+// Events of the WebSockets of one route; what is left empty falls back to the server's event of the
+// same name.
 struct WebSocketHandlers {
   std::function<void(Connection)> on_connect = {};
   std::function<void(Connection, std::string_view)> on_message = {};
@@ -43,10 +45,11 @@ struct BroadcastOptions {
   std::string_view channel = {};   // empty: every WebSocket
   std::string_view protocol = {};  // empty: any
   std::string_view exclude = {};
-  std::string_view include = {};   // empty: all
+  std::string_view include = {};  // empty: all
 };
 
-// Sums over all shards since start(); read without stopping anything, so they may be a moment apart.
+// Sums over all shards since start(); read without stopping anything, so they may be a moment
+// apart.
 struct Counters {
   std::uint64_t connections = 0, websockets = 0;  // open now
   std::uint64_t accepted = 0, requests = 0, rejected = 0;
@@ -79,9 +82,11 @@ class SLUICE_API Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // --- Settings (read at start) ------------------------------------------------------------------------------------------
+  // --- Settings (read at start)
+  // ------------------------------------------------------------------------------------------
 
-  // "localhost": both loopbacks. An IP literal: that address. "+", "*", "0.0.0.0", "::", empty or a name: all addresses.
+  // "localhost": both loopbacks. An IP literal: that address. "+", "*", "0.0.0.0", "::", empty or a
+  // name: all addresses.
   std::string host = "localhost";
   std::uint16_t port = 8080;  // 0: a free one; see bound_port()
   Bindings bindings;          // instead of host and port
@@ -95,10 +100,13 @@ class SLUICE_API Server {
   std::uint32_t shards = 0;  // 0: one per allowed CPU
   EngineKind engine = EngineKind::automatic;
   std::size_t read_buffer_size = 16384;  // 1,024 to 1,048,576
-  std::vector<std::string> protocols;    // sub-protocols that handshakes may choose, in the client's order
-  std::chrono::milliseconds handler_limit{1000};  // a handler that holds a shard for longer is reported to on_log; 0: never
+  std::vector<std::string>
+      protocols;  // sub-protocols that handshakes may choose, in the client's order
+  std::chrono::milliseconds handler_limit{
+      1000};  // a handler that holds a shard for longer is reported to on_log; 0: never
 
-  // --- Events ------------------------------------------------------------------------------------------------------------
+  // --- Events
+  // ------------------------------------------------------------------------------------------------------------
 
   std::function<void()> on_startup, on_shutdown;  // listening; stopped
   // Before any byte is read; accept = false closes at once.
@@ -112,7 +120,8 @@ class SLUICE_API Server {
   std::function<void(Connection, Bytes)> on_binary;
   // Each fragment, when options.fragmented_messages asks for it; `more` is false on the last.
   std::function<void(Connection, Bytes, Opcode, bool more)> on_fragmented;
-  // Exactly once for each connection that had on_connect, and last. 1006 when there was no Close frame.
+  // Exactly once for each connection that had on_connect, and last. 1006 when there was no Close
+  // frame.
   std::function<void(Connection, std::uint16_t code)> on_disconnect;
   // Protocol errors and failed sends. Every rejected request comes here with its reason.
   std::function<void(Connection, const Error&)> on_error;
@@ -121,29 +130,35 @@ class SLUICE_API Server {
   // The library prints nothing by itself. Any thread; must not call back into the server.
   std::function<void(LogLevel, Errc, std::string_view message)> on_log;
 
-  // --- Routes (added before start) ---------------------------------------------------------------------------------------
+  // --- Routes (added before start)
+  // ---------------------------------------------------------------------------------------
 
-  // `pattern` begins with `/`; `{name}` matches one segment, a last `{name...}` matches the rest. The longest pattern wins (literal
-  // segments before parameters), HEAD follows GET; 404, and 405 with Allow.
+  // `pattern` begins with `/`; `{name}` matches one segment, a last `{name...}` matches the rest.
+  // The longest pattern wins (literal segments before parameters), HEAD follows GET; 404, and 405
+  // with Allow.
   Result<void> route(std::string_view method, std::string_view pattern, RequestHandler handler,
                      const RouteOptions& options = {});
   // Serves `directory` below `prefix` (which ends in `/`). The directory must exist at start().
-  Result<void> files(std::string_view prefix, std::string_view directory, const FilesOptions& options = {});
+  Result<void> files(std::string_view prefix, std::string_view directory,
+                     const FilesOptions& options = {});
   // WebSockets at `pattern`.
   Result<void> websocket(std::string_view pattern, WebSocketHandlers handlers);
   // How bodies of requests below `prefix` that no route takes reach on_http_request.
   Result<void> body_mode(std::string_view prefix, const RouteOptions& options);
 
-  // --- Methods -----------------------------------------------------------------------------------------------------------
+  // --- Methods
+  // -----------------------------------------------------------------------------------------------------------
 
   // Starts, waits, drains on SIGINT and SIGTERM. 0, or 1 with one line on standard error.
   int run();
-  // Returns when it listens, or with the error. Touches no signal. Errc::would_deadlock on a thread of the server.
+  // Returns when it listens, or with the error. Touches no signal. Errc::would_deadlock on a thread
+  // of the server.
   Result<void> start();
-  // Finishes what was begun for up to `drain`, closes WebSockets with 1001, then breaks off what is left (told to on_log).
+  // Finishes what was begun for up to `drain`, closes WebSockets with 1001, then breaks off what is
+  // left (told to on_log).
   Result<void> stop(std::chrono::milliseconds drain = std::chrono::seconds(10));
-  // Stops and starts again. Listening sockets that are still wanted stay open: a client that connects meanwhile is served.
-  // WebSockets get 1012.
+  // Stops and starts again. Listening sockets that are still wanted stay open: a client that
+  // connects meanwhile is served. WebSockets get 1012.
   Result<void> restart(std::chrono::milliseconds drain = std::chrono::seconds(10));
   // Until stopped.
   Result<void> wait();
@@ -166,7 +181,8 @@ class SLUICE_API Server {
 
   SendStatus write_data(const ConnectionId& id, std::string_view text);
   SendStatus write_data(const ConnectionId& id, Bytes bytes, std::size_t fragment_size = 0);
-  // To every WebSocket that the filters leave. Framed once for each shard and then shared. Returns how many shards were told.
+  // To every WebSocket that the filters leave. Framed once for each shard and then shared. Returns
+  // how many shards were told.
   std::size_t broadcast(std::string_view text, const BroadcastOptions& options = {});
   std::size_t broadcast(Bytes bytes, const BroadcastOptions& options = {});
   // A ping to every WebSocket.

@@ -39,10 +39,12 @@ SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call 
 
 }  // namespace
 
-// --- ConnectionId -----------------------------------------------------------------------------------
+// --- ConnectionId
+// -----------------------------------------------------------------------------------
 
 std::optional<ConnectionId> ConnectionId::parse(std::string_view text) {
-  if (text.size() >= 2 && text.front() == '{' && text.back() == '}') text = text.substr(1, text.size() - 2);
+  if (text.size() >= 2 && text.front() == '{' && text.back() == '}')
+    text = text.substr(1, text.size() - 2);
   if (text.size() != 36) return std::nullopt;
   std::array<std::byte, 16> bytes;
   std::size_t at = 0;
@@ -72,7 +74,8 @@ std::string ConnectionId::to_string() const {
   return text;
 }
 
-// --- The handle -------------------------------------------------------------------------------------
+// --- The handle
+// -------------------------------------------------------------------------------------
 
 Connection::Connection(const Connection& other) : connection_(other.connection_) {
   if (connection_) connection_->retain();
@@ -91,9 +94,15 @@ Connection::~Connection() {
 }
 
 ConnectionId Connection::id() const { return connection_ ? connection_->id() : ConnectionId(); }
-std::string Connection::ip() const { return connection_ ? connection_->remote.ip() : std::string(); }
-std::uint16_t Connection::port() const { return connection_ ? connection_->remote.port : std::uint16_t{0}; }
-std::string Connection::local_ip() const { return connection_ ? connection_->local.ip() : std::string(); }
+std::string Connection::ip() const {
+  return connection_ ? connection_->remote.ip() : std::string();
+}
+std::uint16_t Connection::port() const {
+  return connection_ ? connection_->remote.port : std::uint16_t{0};
+}
+std::string Connection::local_ip() const {
+  return connection_ ? connection_->local.ip() : std::string();
+}
 std::uint16_t Connection::local_port() const {
   return connection_ ? connection_->local.port : std::uint16_t{0};
 }
@@ -115,9 +124,10 @@ SendStatus Connection::write_data(std::string_view text) {
     if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
     return connection_->websocket->send(ws::Opcode::text, as_bytes(text), 0, own);
   }
-  return with_websocket(connection_, text.size(), [copy = std::string(text), own](core::WebSocket& socket) {
-    return socket.send(ws::Opcode::text, as_bytes(copy), 0, own);
-  });
+  return with_websocket(connection_, text.size(),
+                        [copy = std::string(text), own](core::WebSocket& socket) {
+                          return socket.send(ws::Opcode::text, as_bytes(copy), 0, own);
+                        });
 }
 
 SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
@@ -126,15 +136,17 @@ SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
     if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
     return connection_->websocket->send(ws::Opcode::binary, bytes, fragment_size, own);
   }
-  return with_websocket(connection_, bytes.size(),
-                        [copy = std::string(as_text(bytes)), own, fragment_size](core::WebSocket& socket) {
-                          return socket.send(ws::Opcode::binary, as_bytes(copy), fragment_size, own);
-                        });
+  return with_websocket(
+      connection_, bytes.size(),
+      [copy = std::string(as_text(bytes)), own, fragment_size](core::WebSocket& socket) {
+        return socket.send(ws::Opcode::binary, as_bytes(copy), fragment_size, own);
+      });
 }
 
 SendStatus Connection::ping(std::string_view payload) {
-  return with_websocket(connection_, payload.size(),
-                        [copy = std::string(payload)](core::WebSocket& socket) { return socket.ping(copy); });
+  return with_websocket(
+      connection_, payload.size(),
+      [copy = std::string(payload)](core::WebSocket& socket) { return socket.ping(copy); });
 }
 
 SendStatus Connection::close(std::uint16_t code, std::string_view reason) {
@@ -155,17 +167,19 @@ SendStatus Connection::disconnect() {
 }
 
 SendStatus Connection::subscribe(std::string_view channel) {
-  return with_websocket(connection_, channel.size(), [name = std::string(channel)](core::WebSocket& socket) {
-    socket.shard().channels.subscribe(socket, name);
-    return SendStatus::queued;
-  });
+  return with_websocket(connection_, channel.size(),
+                        [name = std::string(channel)](core::WebSocket& socket) {
+                          socket.shard().channels.subscribe(socket, name);
+                          return SendStatus::queued;
+                        });
 }
 
 SendStatus Connection::unsubscribe(std::string_view channel) {
-  return with_websocket(connection_, channel.size(), [name = std::string(channel)](core::WebSocket& socket) {
-    socket.shard().channels.unsubscribe(socket, name);
-    return SendStatus::queued;
-  });
+  return with_websocket(connection_, channel.size(),
+                        [name = std::string(channel)](core::WebSocket& socket) {
+                          socket.shard().channels.unsubscribe(socket, name);
+                          return SendStatus::queued;
+                        });
 }
 
 bool Connection::subscribed(std::string_view channel) const {
@@ -208,7 +222,8 @@ std::chrono::system_clock::time_point Connection::created_at() const {
 
 std::chrono::system_clock::time_point Connection::last_message_at() const {
   if (!connection_) return {};
-  auto since = std::chrono::nanoseconds(connection_->last_message_ns.load(std::memory_order_relaxed));
+  auto since =
+      std::chrono::nanoseconds(connection_->last_message_ns.load(std::memory_order_relaxed));
   return std::chrono::system_clock::time_point(
       std::chrono::duration_cast<std::chrono::system_clock::duration>(since));
 }

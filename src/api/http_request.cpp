@@ -17,11 +17,14 @@ std::uint64_t RequestBody::size() const {
                                                                   : exchange_->body_received;
 }
 
-void RequestBody::on_data(std::function<void(Bytes, bool)> handler) { exchange_->on_data = std::move(handler); }
+void RequestBody::on_data(std::function<void(Bytes, bool)> handler) {
+  exchange_->on_data = std::move(handler);
+}
 
 namespace {
 
-// On the exchange's shard: now, or when it gets there. The handler that asks keeps the exchange alive until then.
+// On the exchange's shard: now, or when it gets there. The handler that asks keeps the exchange
+// alive until then.
 template <class Call>
 void on_port(core::Exchange* exchange, Call call) {
   if (core::Shard::current() == &exchange->shard) {
@@ -36,11 +39,13 @@ void on_port(core::Exchange* exchange, Call call) {
 }  // namespace
 
 void RequestBody::pause() {
-  on_port(exchange_, [](core::ExchangePort& port, core::Exchange& exchange) { port.pause_body(exchange); });
+  on_port(exchange_,
+          [](core::ExchangePort& port, core::Exchange& exchange) { port.pause_body(exchange); });
 }
 
 void RequestBody::resume() {
-  on_port(exchange_, [](core::ExchangePort& port, core::Exchange& exchange) { port.resume_body(exchange); });
+  on_port(exchange_,
+          [](core::ExchangePort& port, core::Exchange& exchange) { port.resume_body(exchange); });
 }
 
 std::string_view HttpRequest::method() const { return exchange_->head.method_text; }
@@ -75,8 +80,12 @@ std::string_view HttpRequest::param(std::string_view name) const {
   return {};
 }
 
-std::string_view HttpRequest::version() const { return exchange_->head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
-std::string_view HttpRequest::header(std::string_view name) const { return exchange_->head.find(name); }
+std::string_view HttpRequest::version() const {
+  return exchange_->head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+std::string_view HttpRequest::header(std::string_view name) const {
+  return exchange_->head.find(name);
+}
 
 bool HttpRequest::has_header(std::string_view name) const {
   for (const http::Field& field : exchange_->head.fields) {
@@ -88,7 +97,8 @@ bool HttpRequest::has_header(std::string_view name) const {
 std::vector<std::pair<std::string_view, std::string_view>> HttpRequest::headers() const {
   std::vector<std::pair<std::string_view, std::string_view>> list;
   list.reserve(exchange_->head.fields.size());
-  for (const http::Field& field : exchange_->head.fields) list.emplace_back(field.name, field.value);
+  for (const http::Field& field : exchange_->head.fields)
+    list.emplace_back(field.name, field.value);
   return list;
 }
 

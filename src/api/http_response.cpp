@@ -38,7 +38,8 @@ void ResponseBase::set_text(std::string&& text) {
   if (exchange_) exchange_->answer.text = std::move(text);
 }
 
-void ResponseBase::set_stream(std::unique_ptr<std::istream> source, std::optional<std::uint64_t> length) {
+void ResponseBase::set_stream(std::unique_ptr<std::istream> source,
+                              std::optional<std::uint64_t> length) {
   if (!exchange_) return;
   exchange_->answer.source = std::move(source);
   exchange_->answer.source_length = length;
@@ -56,7 +57,8 @@ void ResponseBase::add_field(std::string_view name, std::string_view value) {
 
 void ResponseBase::add_date(std::string_view name, FileTime time) {
   char text[http::kDateSize];
-  http::write_date(text, std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
+  http::write_date(
+      text, std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
   add_field(name, {text, sizeof text});
 }
 
@@ -70,8 +72,10 @@ void ResponseBase::add_block(std::string_view block) {
     if (line.empty()) continue;
     std::size_t colon = line.find(':');
     std::string_view name = line.substr(0, colon);
-    std::string_view value = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
-    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+    std::string_view value =
+        colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
+    while (!value.empty() && (value.front() == ' ' || value.front() == '\t'))
+      value.remove_prefix(1);
     while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
     // A line without a colon has no name that could pass.
     exchange_->add_field(colon == std::string_view::npos ? std::string_view() : name, value);
@@ -97,7 +101,8 @@ void ResponseBase::set_range(std::optional<std::uint64_t> first, std::optional<s
   if (length) answer.range_size = length;
 }
 
-// --- Later ------------------------------------------------------------------------------------------
+// --- Later
+// ------------------------------------------------------------------------------------------
 
 Reply HttpResponse::defer() {
   core::ServerSession& session = exchange_->shard.session;
@@ -109,12 +114,14 @@ Reply HttpResponse::defer() {
     exchange_->add_field("Retry-After", "1");
     return Reply(new core::Late());
   }
-  return Reply(new core::Late(*exchange_, session.settings.limits.send_queue_bytes, session.deferred));
+  return Reply(
+      new core::Late(*exchange_, session.settings.limits.send_queue_bytes, session.deferred));
 }
 
 BodyWriter HttpResponse::stream() {
   if (exchange_->late || exchange_->answered) return BodyWriter(new core::Late());
-  auto* late = new core::Late(*exchange_, exchange_->shard.session.settings.limits.send_queue_bytes, nullptr);
+  auto* late = new core::Late(*exchange_, exchange_->shard.session.settings.limits.send_queue_bytes,
+                              nullptr);
   BodyWriter writer(late);
   static_cast<void>(late->begin_stream());
   return writer;
@@ -122,10 +129,13 @@ BodyWriter HttpResponse::stream() {
 
 Reply::Reply() : ResponseSetters(nullptr) {}
 
-Reply::Reply(core::Late* late) : ResponseSetters(late->exchange), late_(late) { late_->add_handle(); }
+Reply::Reply(core::Late* late) : ResponseSetters(late->exchange), late_(late) {
+  late_->add_handle();
+}
 
 Reply::Reply(Reply&& other) noexcept
-    : ResponseSetters(std::exchange(other.exchange_, nullptr)), late_(std::exchange(other.late_, nullptr)) {}
+    : ResponseSetters(std::exchange(other.exchange_, nullptr)),
+      late_(std::exchange(other.late_, nullptr)) {}
 
 Reply& Reply::operator=(Reply&& other) noexcept {
   if (this == &other) return *this;

@@ -88,14 +88,17 @@ std::string show(const Endpoint& endpoint) {
 Error bind_error(const Endpoint& endpoint, int error) {
   switch (error) {
     case EADDRINUSE:
-      return {Errc::address_in_use, show(endpoint) + " is taken by another program; stop it or choose another port"};
+      return {Errc::address_in_use,
+              show(endpoint) + " is taken by another program; stop it or choose another port"};
     case EACCES:
       return {Errc::permission_denied,
-              show(endpoint) + " needs a privilege (ports below 1024 do); choose a port above 1023 or grant "
-                               "CAP_NET_BIND_SERVICE"};
+              show(endpoint) +
+                  " needs a privilege (ports below 1024 do); choose a port above 1023 or grant "
+                  "CAP_NET_BIND_SERVICE"};
     case EADDRNOTAVAIL:
       return {Errc::address_not_available, show(endpoint) + " is no address of this machine"};
-    default: return {Errc::io_failed, "cannot listen on " + show(endpoint) + ": " + std::strerror(error)};
+    default:
+      return {Errc::io_failed, "cannot listen on " + show(endpoint) + ": " + std::strerror(error)};
   }
 }
 
@@ -165,7 +168,8 @@ class Opening {
     for (Wanted& one : wanted) {
       one.address.port = prefix.port;
       Error error = open_one(prefix, one);
-      if (error && one.any && one.address.family == Endpoint::Family::ip6 && error.code != Errc::address_in_use) {
+      if (error && one.any && one.address.family == Endpoint::Family::ip6 &&
+          error.code != Errc::address_in_use) {
         one.address = {};  // no IPv6 here
         one.address.family = Endpoint::Family::ip4;
         one.address.port = prefix.port;
@@ -243,11 +247,13 @@ std::string Prefix::text() const {
 
 Prefix prefix_of(std::string_view host, std::uint16_t port) {
   Prefix prefix;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   prefix.host = host;
   prefix.port = port;
   Endpoint unused;
-  prefix.named = !is_wildcard(host) && lower_case(host) != "localhost" && !parse_ip(prefix.host, unused);
+  prefix.named =
+      !is_wildcard(host) && lower_case(host) != "localhost" && !parse_ip(prefix.host, unused);
   return prefix;
 }
 
@@ -262,27 +268,33 @@ Result<Prefix> parse_prefix(std::string_view text) {
   std::string_view rest = text.substr(kScheme.size());
   std::size_t slash = rest.find('/');
   std::string_view authority = rest.substr(0, slash);
-  std::string_view path = slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
+  std::string_view path =
+      slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
   if (path != "/") return wrong("a path other than / cannot be listened on");
   std::size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos || (authority.back() == ']')) return wrong("the port is missing");
+  if (colon == std::string_view::npos || (authority.back() == ']'))
+    return wrong("the port is missing");
   std::string_view host = authority.substr(0, colon), digits = authority.substr(colon + 1);
   unsigned port = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size() || port > 65535) {
+  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size() ||
+      port > 65535) {
     return wrong("the port must be a number from 0 to 65535");
   }
   if (host.empty()) return wrong("the host is missing");
-  if (host.find_first_of("@?# ") != std::string_view::npos) return wrong("the host has a character that it cannot have");
+  if (host.find_first_of("@?# ") != std::string_view::npos)
+    return wrong("the host has a character that it cannot have");
   bool bracketed = host.front() == '[' && host.back() == ']';
-  if (!bracketed && host.find(':') != std::string_view::npos) return wrong("an IPv6 address stands in brackets");
+  if (!bracketed && host.find(':') != std::string_view::npos)
+    return wrong("an IPv6 address stands in brackets");
   Prefix prefix = prefix_of(host, std::uint16_t(port));
-  if (bracketed && prefix.host != "::" && prefix.named) return wrong("what stands in the brackets is no IPv6 address");
+  if (bracketed && prefix.host != "::" && prefix.named)
+    return wrong("what stands in the brackets is no IPv6 address");
   return prefix;
 }
 
-Result<std::vector<OpenSocket>> open_sockets(std::vector<Prefix>& prefixes, std::uint32_t copies, int backlog,
-                                             std::vector<OpenSocket>& kept) {
+Result<std::vector<OpenSocket>> open_sockets(std::vector<Prefix>& prefixes, std::uint32_t copies,
+                                             int backlog, std::vector<OpenSocket>& kept) {
   Opening opening(copies, backlog, kept);
   for (Prefix& prefix : prefixes) {
     if (Error error = opening.open(prefix)) return error;

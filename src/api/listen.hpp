@@ -19,7 +19,7 @@ namespace sluice::api {
 struct Prefix {
   std::string host;  // as it was given; brackets of an IPv6 literal removed
   std::uint16_t port = 0;
-  bool named = false;  // a name that Host fields must match
+  bool named = false;        // a name that Host fields must match
   std::string text() const;  // with the port in force
 };
 
@@ -30,13 +30,14 @@ Prefix prefix_of(std::string_view host, std::uint16_t port);
 struct OpenSocket {
   int fd = -1;
   core::Endpoint address;
-  std::uint32_t copy = 0;     // 0 .. copies-1, of one address
+  std::uint32_t copy = 0;  // 0 .. copies-1, of one address
   bool any_address = false;
-  bool optional = false;      // ::1 of localhost, where the machine has no IPv6
+  bool optional = false;  // ::1 of localhost, where the machine has no IPv6
 };
 
-// Opens what the prefixes ask for, `copies` sockets for each address; fills in ports that were 0. Sockets in `kept` are used again and taken out of it.
-// An address in use is found before anything listens (one bind without SO_REUSEPORT). On an error everything opened here is closed.
+// Opens what the prefixes ask for, `copies` sockets for each address; fills in ports that were 0.
+// Sockets in `kept` are used again and taken out of it. An address in use is found before anything
+// listens (one bind without SO_REUSEPORT). On an error everything opened here is closed.
 Result<std::vector<OpenSocket>> open_sockets(std::vector<Prefix>& prefixes, std::uint32_t copies,
                                              int backlog, std::vector<OpenSocket>& kept);
 

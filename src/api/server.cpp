@@ -55,7 +55,8 @@ class SignalScope {
 
  private:
   int fd_;
-  struct sigaction interrupt_ {}, terminate_ {};
+  struct sigaction interrupt_ {
+  }, terminate_{};
 };
 
 }  // namespace
@@ -63,18 +64,21 @@ class SignalScope {
 Server::Server() : impl_(std::make_unique<Impl>(*this)) {}
 Server::~Server() = default;
 
-// --- Routes -----------------------------------------------------------------------------------------
+// --- Routes
+// -----------------------------------------------------------------------------------------
 
-Result<void> Server::route(std::string_view method, std::string_view pattern, RequestHandler handler,
-                           const RouteOptions& chosen) {
+Result<void> Server::route(std::string_view method, std::string_view pattern,
+                           RequestHandler handler, const RouteOptions& chosen) {
   if (active()) return Errc::already_running;
   return impl_->router.add(method, pattern, std::move(handler), chosen);
 }
 
-Result<void> Server::files(std::string_view prefix, std::string_view directory, const FilesOptions& chosen) {
+Result<void> Server::files(std::string_view prefix, std::string_view directory,
+                           const FilesOptions& chosen) {
   if (active()) return Errc::already_running;
   if (prefix.empty() || prefix.back() != '/') {
-    return Error(Errc::invalid_argument, "files prefix \"" + std::string(prefix) + "\" must end in /");
+    return Error(Errc::invalid_argument,
+                 "files prefix \"" + std::string(prefix) + "\" must end in /");
   }
   auto entry = std::make_unique<Impl::Directory>();
   entry->prefix = prefix;
@@ -83,7 +87,8 @@ Result<void> Server::files(std::string_view prefix, std::string_view directory, 
   std::string pattern = std::string(prefix) + "{path...}";
   for (std::string_view method : {"GET", "HEAD"}) {
     auto added = impl_->router.add_native(
-        method, pattern, [served = entry.get()](core::Exchange& exchange) { served->handler(exchange); }, {});
+        method, pattern,
+        [served = entry.get()](core::Exchange& exchange) { served->handler(exchange); }, {});
     if (!added) return added;
   }
   impl_->directories.push_back(std::move(entry));
@@ -100,7 +105,8 @@ Result<void> Server::body_mode(std::string_view prefix, const RouteOptions& chos
   return impl_->router.add_body_mode(prefix, chosen);
 }
 
-// --- Running ----------------------------------------------------------------------------------------
+// --- Running
+// ----------------------------------------------------------------------------------------
 
 int Server::run() {
   SignalScope signals;
@@ -147,9 +153,8 @@ Result<void> Server::restart(std::chrono::milliseconds drain) {
 Result<void> Server::wait() {
   if (impl_->on_own_thread()) return Errc::would_deadlock;
   std::unique_lock lock(impl_->mutex);
-  impl_->changed.wait(lock, [this] {
-    return impl_->state == Impl::State::stopped && !impl_->restarting;
-  });
+  impl_->changed.wait(
+      lock, [this] { return impl_->state == Impl::State::stopped && !impl_->restarting; });
   return {};
 }
 
@@ -212,7 +217,8 @@ std::uint32_t Server::shard_count() const {
   return std::uint32_t(impl_->loops.size());
 }
 
-// --- Sending ----------------------------------------------------------------------------------------
+// --- Sending
+// ----------------------------------------------------------------------------------------
 
 namespace {
 

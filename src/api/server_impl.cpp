@@ -114,12 +114,14 @@ Result<void> Server::Impl::check_settings() const {
   if (owner.limits.head_bytes < 64 || owner.limits.head_bytes > (16 << 20)) {
     return bad("limits.head_bytes", "must be from 64 to 16,777,216");
   }
-  if (owner.limits.send_queue_bytes < 1024) return bad("limits.send_queue_bytes", "must be at least 1,024");
+  if (owner.limits.send_queue_bytes < 1024)
+    return bad("limits.send_queue_bytes", "must be at least 1,024");
   if (owner.limits.message_bytes > 0xffff'0000u) {
     return bad("limits.message_bytes", "must be below 4 GiB");
   }
   if (owner.shards > 1024) return bad("shards", "must be at most 1,024");
-  if (owner.dispatch == Dispatch::thread_pool && (owner.thread_pool_size < 1 || owner.thread_pool_size > 4096)) {
+  if (owner.dispatch == Dispatch::thread_pool &&
+      (owner.thread_pool_size < 1 || owner.thread_pool_size > 4096)) {
     return bad("thread_pool_size", "must be from 1 to 4,096");
   }
   return {};
@@ -203,8 +205,9 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
   int largest = api::largest_backlog();
   if (wanted > largest) {
     log(LogLevel::warning, Errc::none,
-        "fine_tune.queue_length is " + std::to_string(wanted) + " but the system allows a backlog of " +
-            std::to_string(largest) + "; raise net.core.somaxconn to absorb larger storms");
+        "fine_tune.queue_length is " + std::to_string(wanted) +
+            " but the system allows a backlog of " + std::to_string(largest) +
+            "; raise net.core.somaxconn to absorb larger storms");
   }
   std::vector<api::OpenSocket> kept = std::move(sockets);
   auto opened = api::open_sockets(prefixes, classic ? 1 : count, std::min(wanted, largest), kept);
@@ -318,7 +321,8 @@ std::size_t Server::Impl::open_listeners() const {
   return open;
 }
 
-void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_code, bool keep_sockets) {
+void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_code,
+                        bool keep_sockets) {
   auto deadline = std::chrono::steady_clock::now() + drain;
   std::unique_lock lock(mutex);
   if (state != State::running) return;

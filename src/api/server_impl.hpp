@@ -1,6 +1,7 @@
 // api/server_impl.hpp - what a running Server is made of.
 //
-// The composition root: sockets, engines, shards, the file pool and the session are put together here. Layer: api.
+// The composition root: sockets, engines, shards, the file pool and the session are put together
+// here. Layer: api.
 #pragma once
 
 #include <condition_variable>

@@ -11,8 +11,8 @@
 
 namespace sluice::base {
 
-// Hands out bytes that live until reset(). reset() keeps one chunk of up to `keep` bytes, so an arena that
-// is used again for work of the same size allocates nothing.
+// Hands out bytes that live until reset(). reset() keeps one chunk of up to `keep` bytes, so an
+// arena that is used again for work of the same size allocates nothing.
 class Arena {
  public:
   explicit Arena(std::size_t first = 2048, std::size_t keep = std::size_t{64} << 10)

@@ -67,8 +67,8 @@ class BlockRef {
 
 // Blocks by size class, powers of two from 1 KiB to 1 MiB; larger ones go to the system each time.
 //
-// Idle blocks are kept up to `keep_bytes` for each class and handed out last in, first out, so that a
-// steady load allocates nothing. The pool must outlive its blocks.
+// Idle blocks are kept up to `keep_bytes` for each class and handed out last in, first out, so that
+// a steady load allocates nothing. The pool must outlive its blocks.
 class BlockPool {
  public:
   explicit BlockPool(std::size_t keep_bytes = std::size_t{4} << 20) : keep_bytes_(keep_bytes) {}

@@ -9,5 +9,6 @@ namespace sluice::base {
 
 }  // namespace sluice::base
 
-#define SLUICE_CHECK(expression) \
-  ((expression) ? static_cast<void>(0) : ::sluice::base::check_failed(#expression, __FILE__, __LINE__))
+#define SLUICE_CHECK(expression)       \
+  ((expression) ? static_cast<void>(0) \
+                : ::sluice::base::check_failed(#expression, __FILE__, __LINE__))

@@ -1,4 +1,5 @@
-// base/error_table.cpp - every Errc, the answer it puts on the wire, its reason word and its sentence.
+// base/error_table.cpp - every Errc, the answer it puts on the wire, its reason word and its
+// sentence.
 //
 // Layer: base. A test walks the enum: no code lacks a row, no row lacks a sentence.
 #include "base/error_table.hpp"

@@ -21,8 +21,8 @@ struct Bad {
 template <class T>
 class [[nodiscard]] Parsed {
  public:
-  Parsed(NeedMore) {}                    // NOLINT: converting on purpose
-  Parsed(Bad bad) : error_(bad.error) {} // NOLINT
+  Parsed(NeedMore) {}                     // NOLINT: converting on purpose
+  Parsed(Bad bad) : error_(bad.error) {}  // NOLINT
   Parsed(T value, std::size_t used) : done_(true), used_(used), value_(std::move(value)) {}
 
   bool is_done() const { return done_; }

@@ -16,8 +16,8 @@ class Task {
 
   Task() = default;
   template <class F>
-    requires(!std::is_same_v<std::decay_t<F>, Task> && std::is_invocable_v<std::decay_t<F>&>)
-  Task(F&& call) {  // NOLINT: converting on purpose
+  requires(!std::is_same_v<std::decay_t<F>, Task> && std::is_invocable_v<std::decay_t<F>&>)
+      Task(F&& call) {  // NOLINT: converting on purpose
     using Call = std::decay_t<F>;
     if constexpr (sizeof(Call) <= kInline && alignof(Call) <= alignof(std::max_align_t) &&
                   std::is_nothrow_move_constructible_v<Call>) {
@@ -50,13 +50,12 @@ class Task {
     void (*destroy)(void*) noexcept;
   };
   template <class Call>
-  static constexpr Actions kInlineActions{
-      [](void* s) { (*static_cast<Call*>(s))(); },
-      [](void* to, void* from) noexcept {
-        new (to) Call(std::move(*static_cast<Call*>(from)));
-        static_cast<Call*>(from)->~Call();
-      },
-      [](void* s) noexcept { static_cast<Call*>(s)->~Call(); }};
+  static constexpr Actions kInlineActions{[](void* s) { (*static_cast<Call*>(s))(); },
+                                          [](void* to, void* from) noexcept {
+                                            new (to) Call(std::move(*static_cast<Call*>(from)));
+                                            static_cast<Call*>(from)->~Call();
+                                          },
+                                          [](void* s) noexcept { static_cast<Call*>(s)->~Call(); }};
   template <class Call>
   static constexpr Actions kHeapActions{
       [](void* s) { (**static_cast<Call**>(s))(); },

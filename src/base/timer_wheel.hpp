@@ -1,8 +1,8 @@
 // base/timer_wheel.hpp - deadlines by the ten thousand, at a few stores each.
 //
 // One level of slots; a deadline beyond the wheel's reach waits in the last slot and is looked at
-// again from there. Moving a deadline later touches no list: the slot finds out when its turn comes.
-// Layer: base. Thread: one shard.
+// again from there. Moving a deadline later touches no list: the slot finds out when its turn
+// comes. Layer: base. Thread: one shard.
 #pragma once
 
 #include <array>

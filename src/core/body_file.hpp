@@ -1,6 +1,7 @@
 // core/body_file.hpp - a request body that is too large for memory: an unlinked temporary file.
 //
-// Layer: core. Thread: write() and map() where waiting for a disk harms nobody; the rest on the shard.
+// Layer: core. Thread: write() and map() where waiting for a disk harms nobody; the rest on the
+// shard.
 #pragma once
 
 #include <cstdint>

@@ -56,7 +56,8 @@ bool ServerSession::address_of(const ConnectionId& id, std::uint32_t& shard, std
   return true;
 }
 
-std::size_t ServerSession::broadcast(ws::Opcode opcode, Bytes payload, const BroadcastOptions& options) {
+std::size_t ServerSession::broadcast(ws::Opcode opcode, Bytes payload,
+                                     const BroadcastOptions& options) {
   BroadcastFilter filter{std::string(options.channel), std::string(options.protocol),
                          parse_ids(options.exclude), parse_ids(options.include)};
   filter.only_included = !options.include.empty();
@@ -104,7 +105,8 @@ void ServerSession::broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload,
     if (block) at = block->data();
   }
   if (!at) {
-    shard.session.log(LogLevel::error, Errc::out_of_memory, "a broadcast was lost: no memory for its frame");
+    shard.session.log(LogLevel::error, Errc::out_of_memory,
+                      "a broadcast was lost: no memory for its frame");
     return;
   }
   std::byte* end = ws::write_frame_header(at, header);

@@ -1,7 +1,7 @@
 // core/connection.hpp - what is known of one connection, behind the public handle.
 //
-// The front derives from it, so that a connection is one object. Handles share it: it goes with the last of them, the socket long
-// before. Layer: core. Thread: as each member says.
+// The front derives from it, so that a connection is one object. Handles share it: it goes with the
+// last of them, the socket long before. Layer: core. Thread: as each member says.
 #pragma once
 
 #include <any>
@@ -60,7 +60,8 @@ class Connection {
   SendStatus run_on_shard(base::Task task, std::size_t bytes);
   bool on_own_shard() const;
 
-  // Set before any handle is given out, or (url, protocol) before on_connect; not changed afterwards.
+  // Set before any handle is given out, or (url, protocol) before on_connect; not changed
+  // afterwards.
   std::shared_ptr<Mailbox> mailbox;
   std::shared_ptr<const IdCipher> cipher;
   Endpoint remote, local;
@@ -73,10 +74,10 @@ class Connection {
   std::atomic<std::int64_t> last_message_ns{0};  // system clock
 
   // Thread: the shard.
-  Shard* shard = nullptr;          // null once closed
-  WebSocket* websocket = nullptr;  // owned by the front as StreamEvents
-  std::any data;                   // handlers of this connection
-  PoolQueue* pool_queue = nullptr; // events that wait for the thread pool
+  Shard* shard = nullptr;           // null once closed
+  WebSocket* websocket = nullptr;   // owned by the front as StreamEvents
+  std::any data;                    // handlers of this connection
+  PoolQueue* pool_queue = nullptr;  // events that wait for the thread pool
 
   // Shard. Ends the connection at once (the front's business).
   virtual void disconnect(const Error& why) = 0;

@@ -107,9 +107,13 @@ void Dispatcher::stop() {
 
 bool Dispatcher::submit(Connection& connection, PoolQueue::Event event) {
   switch (pool_->submit(connection, std::move(event))) {
-    case ThreadPool::Verdict::refused: return false;
-    case ThreadPool::Verdict::queued_and_full: connection.pool_pause(); return true;
-    case ThreadPool::Verdict::queued: return true;
+    case ThreadPool::Verdict::refused:
+      return false;
+    case ThreadPool::Verdict::queued_and_full:
+      connection.pool_pause();
+      return true;
+    case ThreadPool::Verdict::queued:
+      return true;
   }
   return true;
 }

@@ -1,7 +1,7 @@
 // core/dispatcher.hpp - where handlers run, and the one place where what they throw is caught.
 //
-// inline: on the shard, at once. thread_pool: events of one connection run one at a time and in order; the pool takes connections in turn, one
-// event each. Layer: core.
+// inline: on the shard, at once. thread_pool: events of one connection run one at a time and in
+// order; the pool takes connections in turn, one event each. Layer: core.
 #pragma once
 
 #include <atomic>
@@ -75,7 +75,8 @@ class Dispatcher {
 
   bool uses_pool() const { return pool_ != nullptr; }
 
-  // Calls `work` for the connection; what it throws goes to on_exception. True when it returned normally.
+  // Calls `work` for the connection; what it throws goes to on_exception. True when it returned
+  // normally.
   template <class Work>
   bool call(Connection& connection, std::string_view name, Work&& work) {
     const Connection* before = std::exchange(running_, &connection);
@@ -93,7 +94,8 @@ class Dispatcher {
   // The connection whose handler runs on this thread, or null.
   static const Connection* running() { return running_; }
 
-  // Shard. Gives the event to the pool; pauses reading when the connection has too many. False: refused.
+  // Shard. Gives the event to the pool; pauses reading when the connection has too many. False:
+  // refused.
   bool submit(Connection& connection, PoolQueue::Event event);
 
  private:

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kKeptCapacity = 64 * 1024;
 
 void clear_string(std::string& text) {
+  if (text.empty()) return;
   if (text.capacity() > kKeptCapacity) {
     text = std::string();
   } else {

@@ -1,7 +1,8 @@
 // core/exchange.hpp - one request and its answer.
 //
-// Pooled by the shard and used again: a steady load allocates nothing. Layer: core. Thread: the shard; the handler's thread while a handler
-// runs, and the thread that holds the Reply while the answer is deferred.
+// Pooled by the shard and used again: a steady load allocates nothing. Layer: core. Thread: the
+// shard; the handler's thread while a handler runs, and the thread that holds the Reply while the
+// answer is deferred.
 #pragma once
 
 #include <atomic>
@@ -46,13 +47,13 @@ struct BodyPart {
 struct Answer {
   int status = 200;
   bool has_type = false, has_date = false, has_range = false;
-  Errc error = Errc::none;        // of a field that was refused
-  std::string fields;             // complete lines; capacity is kept
-  std::string type;               // Content-Type
-  std::string text;               // body, unless parts or source
-  std::string trailers;           // complete lines
-  std::vector<BodyPart> parts;    // body, in order
-  std::string file;               // path for the file responder; empty: none
+  Errc error = Errc::none;      // of a field that was refused
+  std::string fields;           // complete lines; capacity is kept
+  std::string type;             // Content-Type
+  std::string text;             // body, unless parts or source
+  std::string trailers;         // complete lines
+  std::vector<BodyPart> parts;  // body, in order
+  std::string file;             // path for the file responder; empty: none
   std::unique_ptr<std::istream> source;
   std::optional<std::uint64_t> source_length;
   std::optional<std::uint64_t> stream_length;  // of a streamed body, when known
@@ -74,15 +75,16 @@ class Exchange {
   // Back to how it was made, keeping memory. Called by the pool.
   void clear();
 
-  // Uses: the front's while the request is alive, a running handler's. An attached Late counts as one more. With the last one it goes
-  // back to the pool. Thread: shard.
+  // Uses: the front's while the request is alive, a running handler's. An attached Late counts as
+  // one more. With the last one it goes back to the pool. Thread: shard.
   void retain() { ++holds_; }
   void release();
   void detach_late();
 
   // A plain answer by number, with a one-line text body. Replaces what was set.
   void set_plain(int status, std::string_view text = {});
-  // The answer for an error: its status and its sentence. `reason` goes to the log through ServerSession::reject.
+  // The answer for an error: its status and its sentence. `reason` goes to the log through
+  // ServerSession::reject.
   void set_error(Errc code);
   // Adds one field if it may be sent; else notes the error in the answer.
   void add_field(std::string_view name, std::string_view value);
@@ -92,10 +94,10 @@ class Exchange {
   sluice::HttpResponse& response() { return response_; }
 
   Shard& shard;
-  ExchangePort* port = nullptr;       // null once the connection has gone
-  Connection* connection = nullptr;   // kept alive by the exchange (one reference)
+  ExchangePort* port = nullptr;      // null once the connection has gone
+  Connection* connection = nullptr;  // kept alive by the exchange (one reference)
   http::RequestHead head;
-  std::string_view document;          // routing path
+  std::string_view document;  // routing path
   base::Arena arena;
   const Route* route = nullptr;
   std::vector<std::pair<std::string_view, std::string_view>> params;
@@ -104,23 +106,23 @@ class Exchange {
   // The request's memory: what views point to.
   base::BlockRef head_block, body_block;
   // The body.
-  Bytes body;                         // complete, in body_block, body_text or the mapping
-  std::string body_text;              // collected pieces; capacity is kept
+  Bytes body;             // complete, in body_block, body_text or the mapping
+  std::string body_text;  // collected pieces; capacity is kept
   std::unique_ptr<BodyFile> body_file;
   std::uint64_t body_received = 0, body_limit = 0;
   bool body_complete = false, body_wanted_whole = true, body_paused = false;
   std::function<void(Bytes, bool)> on_data;
 
-  Late* late = nullptr;               // a deferred or streamed answer; the exchange keeps one use
-  int on_pool = 0;                    // handlers of this exchange that wait for the pool or run there
-  bool abort_after_pool = false;      // the connection went meanwhile
-  bool in_handler = false;            // a handler runs on this shard right now
-  bool answered = false;              // the answer has been given to the port, or will be when the body ends
+  Late* late = nullptr;           // a deferred or streamed answer; the exchange keeps one use
+  int on_pool = 0;                // handlers of this exchange that wait for the pool or run there
+  bool abort_after_pool = false;  // the connection went meanwhile
+  bool in_handler = false;        // a handler runs on this shard right now
+  bool answered = false;  // the answer has been given to the port, or will be when the body ends
   bool answer_after_body = false;
-  bool head_only = false;             // HEAD
-  bool streaming = false;             // begin_stream was called
+  bool head_only = false;                         // HEAD
+  bool streaming = false;                         // begin_stream was called
   std::shared_ptr<std::atomic<int>> queue_state;  // thread pool: see dispatcher
-  std::shared_ptr<void> stream_state;  // the body source's own
+  std::shared_ptr<void> stream_state;             // the body source's own
 
  private:
   friend class ExchangePool;

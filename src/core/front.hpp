@@ -1,7 +1,8 @@
 // core/front.hpp - the portability seam: whoever delivers exchanges implements this.
 //
-// A front (own sockets, the broker's streams, the Windows driver) gives the core one Exchange per request and carries the answer away. What
-// becomes a WebSocket becomes a ByteStream. Layer: core. Thread: the connection's shard, all of it.
+// A front (own sockets, the broker's streams, the Windows driver) gives the core one Exchange per
+// request and carries the answer away. What becomes a WebSocket becomes a ByteStream. Layer: core.
+// Thread: the connection's shard, all of it.
 #pragma once
 
 #include <cstddef>
@@ -19,16 +20,18 @@ namespace sluice::core {
 
 class Exchange;
 
-// Told what happens on an upgraded connection. Owned by the connection, which calls on_ended exactly once and last.
+// Told what happens on an upgraded connection. Owned by the connection, which calls on_ended
+// exactly once and last.
 class StreamEvents {
  public:
   virtual ~StreamEvents() = default;
   // `bytes` may be changed in place; they live for the call, longer for whoever shares `block`.
   virtual void on_bytes(base::Block& block, std::span<std::byte> bytes) = 0;
-  virtual void on_end() = 0;       // the peer will send no more
-  virtual void on_writable() = 0;  // the queue fell below half of the budget after it had been above
+  virtual void on_end() = 0;  // the peer will send no more
+  virtual void
+  on_writable() = 0;  // the queue fell below half of the budget after it had been above
   virtual void on_drain(std::uint16_t close_code) = 0;  // the server stops: say good-bye
-  virtual void on_timer() = 0;     // the deadline given to ByteStream::set_deadline has come
+  virtual void on_timer() = 0;  // the deadline given to ByteStream::set_deadline has come
   virtual void on_ended(const Error& why) = 0;
 };
 
@@ -39,10 +42,12 @@ class ByteStream {
   virtual std::byte* reserve(std::size_t bytes) = 0;
   virtual void commit(std::size_t bytes) = 0;
   virtual void write(Bytes bytes) = 0;  // copies
-  // Sends a part of `block` and keeps the block until then. `droppable`: a whole message that drop_oldest() may take back.
+  // Sends a part of `block` and keeps the block until then. `droppable`: a whole message that
+  // drop_oldest() may take back.
   virtual void write_block(base::Block& block, Bytes part, bool droppable) = 0;
   virtual void write_shared(const base::SharedBytes& bytes, bool droppable) = 0;
-  // Takes back the oldest droppable messages that are not under way until `room` bytes are free. Returns how many messages.
+  // Takes back the oldest droppable messages that are not under way until `room` bytes are free.
+  // Returns how many messages.
   virtual std::size_t drop_oldest(std::size_t room) = 0;
 
   virtual std::size_t queued() const = 0;  // bytes that wait to be sent
@@ -50,7 +55,8 @@ class ByteStream {
   virtual void resume_reading() = 0;
   // One deadline for the stream's owner, told by on_timer. Zero milliseconds: none.
   virtual void set_deadline(std::uint64_t milliseconds) = 0;
-  // FIN after everything queued; the peer has `linger` to end its side, then the connection is closed.
+  // FIN after everything queued; the peer has `linger` to end its side, then the connection is
+  // closed.
   virtual void finish(std::uint64_t linger_milliseconds) = 0;
   // At once, with a reset.
   virtual void abort(const Error& why) = 0;
@@ -73,7 +79,8 @@ class ExchangePort {
   virtual void break_off(Exchange& exchange, const Error& why) = 0;
   virtual void pause_body(Exchange& exchange) = 0;
   virtual void resume_body(Exchange& exchange) = 0;
-  // Sends the 101 with `fields` (complete lines) and ends the exchange. `events` gets everything from here on.
+  // Sends the 101 with `fields` (complete lines) and ends the exchange. `events` gets everything
+  // from here on.
   virtual ByteStream& upgrade(Exchange& exchange, std::string_view fields,
                               std::unique_ptr<StreamEvents> events) = 0;
 

@@ -20,7 +20,8 @@ std::mutex& orphans() {
 
 }  // namespace
 
-Late::Late(Exchange& held, std::size_t budget, std::shared_ptr<std::atomic<std::uint32_t>> outstanding)
+Late::Late(Exchange& held, std::size_t budget,
+           std::shared_ptr<std::atomic<std::uint32_t>> outstanding)
     : exchange(&held),
       budget_(budget),
       keep_(held.shard.self.lock()),
@@ -38,7 +39,8 @@ bool Late::on_shard() const {
   return shard && shard->mailbox == mailbox_;
 }
 
-// The task runs on the shard, now if this is the shard. A shard that has ended runs nothing any more.
+// The task runs on the shard, now if this is the shard. A shard that has ended runs nothing any
+// more.
 bool Late::post(base::Task task) {
   if (on_shard()) {
     task();
@@ -183,7 +185,8 @@ void Late::drop_handle() {
           let_go();
         } else {
           exchange->set_error(Errc::reply_abandoned);
-          exchange->shard.session.reject(exchange->connection, Errc::reply_abandoned, exchange->shard);
+          exchange->shard.session.reject(exchange->connection, Errc::reply_abandoned,
+                                         exchange->shard);
           deliver();
         }
         release();
@@ -197,7 +200,8 @@ void Late::drop_handle() {
   release();
 }
 
-// Gives back what ties this to the exchange. The exchange's own use goes too, so `this` must be held by the caller.
+// Gives back what ties this to the exchange. The exchange's own use goes too, so `this` must be
+// held by the caller.
 void Late::let_go() {
   if (let_go_) return;
   let_go_ = true;

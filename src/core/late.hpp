@@ -35,12 +35,16 @@ class Late {
   void release() {
     if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
-  // The last handle has gone: an answer that was not given is given now (500), or the stream is broken off.
+  // The last handle has gone: an answer that was not given is given now (500), or the stream is
+  // broken off.
   void drop_handle();
-  void add_handle() { handles_.fetch_add(1, std::memory_order_relaxed); retain(); }
+  void add_handle() {
+    handles_.fetch_add(1, std::memory_order_relaxed);
+    retain();
+  }
 
-  Errc send();                     // open -> finished
-  Errc begin_stream();             // open -> streaming
+  Errc send();          // open -> finished
+  Errc begin_stream();  // open -> streaming
   bool write(std::string_view text);
   Errc end(std::string trailer_lines);
   void on_abort(std::function<void()> handler);
@@ -49,21 +53,22 @@ class Late {
   bool refused() const { return refused_; }
 
   // Shard: the front's news.
-  void aborted_on_shard();   // the client or the server has gone
+  void aborted_on_shard();  // the client or the server has gone
   void writable_on_shard();
-  void handler_returned();   // what was asked for while the handler ran is done now
+  void handler_returned();  // what was asked for while the handler ran is done now
 
-  Exchange* exchange = nullptr;  // shard; the handle's thread for setters. Valid until the hold is given back
+  Exchange* exchange =
+      nullptr;  // shard; the handle's thread for setters. Valid until the hold is given back
 
  private:
   ~Late();
   bool post(base::Task task);
-  void deliver();                // shard
-  void start();                  // shard
-  void put(std::string_view text);  // shard
+  void deliver();                               // shard
+  void start();                                 // shard
+  void put(std::string_view text);              // shard
   void finish(std::string_view trailer_lines);  // shard
-  void break_off();              // shard
-  void let_go();                 // shard: gives the hold back
+  void break_off();                             // shard
+  void let_go();                                // shard: gives the hold back
   void orphan();
   bool on_shard() const;
 

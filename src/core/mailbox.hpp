@@ -1,7 +1,7 @@
 // core/mailbox.hpp - the only door into a shard.
 //
-// Bounded: 65,536 posts or 64 MiB wait at most, then would_block. It outlives its shard: a post to a shard that has ended
-// answers gone. Layer: core. Thread: post() from any, the rest on the shard.
+// Bounded: 65,536 posts or 64 MiB wait at most, then would_block. It outlives its shard: a post to
+// a shard that has ended answers gone. Layer: core. Thread: post() from any, the rest on the shard.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,8 @@ class Mailbox {
 
   // `bytes` is what the task keeps alive. Tasks run in order of arrival.
   SendStatus post(base::Task task, std::size_t bytes = 0);
-  // For completions whose number is bounded by something else: never would_block. False when the shard has ended.
+  // For completions whose number is bounded by something else: never would_block. False when the
+  // shard has ended.
   bool post_always(base::Task task);
 
   // On the shard.

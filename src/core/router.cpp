@@ -17,7 +17,9 @@ struct Router::Node {
   std::unique_ptr<Node> rest;
   std::string rest_name;
 
-  bool serves(bool for_websocket) const { return for_websocket ? websocket != nullptr : !routes.empty(); }
+  bool serves(bool for_websocket) const {
+    return for_websocket ? websocket != nullptr : !routes.empty();
+  }
 };
 
 Router::Router() : root_(std::make_unique<Node>()) {}
@@ -40,7 +42,8 @@ bool is_name(std::string_view name) {
 }  // namespace
 
 Result<Router::Node*> Router::place(std::string_view pattern) {
-  if (pattern.empty() || pattern.front() != '/') return bad_pattern(pattern, "it must begin with /");
+  if (pattern.empty() || pattern.front() != '/')
+    return bad_pattern(pattern, "it must begin with /");
   Node* node = root_.get();
   std::string_view left = pattern.substr(1);
   for (;;) {
@@ -48,11 +51,13 @@ Result<Router::Node*> Router::place(std::string_view pattern) {
     std::string_view segment = left.substr(0, slash);
     bool last = slash == std::string_view::npos;
     if (!segment.empty() && segment.front() == '{') {
-      if (segment.back() != '}') return bad_pattern(pattern, "a parameter is a whole segment, {name}");
+      if (segment.back() != '}')
+        return bad_pattern(pattern, "a parameter is a whole segment, {name}");
       std::string_view name = segment.substr(1, segment.size() - 2);
       bool rest = name.ends_with("...");
       if (rest) name.remove_suffix(3);
-      if (!is_name(name)) return bad_pattern(pattern, "a parameter's name has letters, digits and _ only");
+      if (!is_name(name))
+        return bad_pattern(pattern, "a parameter's name has letters, digits and _ only");
       if (rest && !last) return bad_pattern(pattern, "{name...} must be the last segment");
       std::unique_ptr<Node>& child = rest ? node->rest : node->parameter;
       std::string& child_name = rest ? node->rest_name : node->parameter_name;
@@ -82,7 +87,8 @@ Result<void> Router::add_route(std::string_view method, std::string_view pattern
   auto node = place(pattern);
   if (!node) return node.error();
   for (const auto& [taken, unused] : (*node)->routes) {
-    if (taken == method) return bad_pattern(pattern, std::string(method) + " is served there already");
+    if (taken == method)
+      return bad_pattern(pattern, std::string(method) + " is served there already");
   }
   if (method.empty()) return bad_pattern(pattern, "the method is missing");
   route.name = std::string(method) + " " + std::string(pattern);
@@ -106,8 +112,8 @@ Result<void> Router::add(std::string_view method, std::string_view pattern, Requ
   return add_route(method, pattern, Route{{}, std::move(handler), {}, options});
 }
 
-Result<void> Router::add_native(std::string_view method, std::string_view pattern, ExchangeHandler handler,
-                                const RouteOptions& options) {
+Result<void> Router::add_native(std::string_view method, std::string_view pattern,
+                                ExchangeHandler handler, const RouteOptions& options) {
   return add_route(method, pattern, Route{{}, {}, std::move(handler), options});
 }
 
@@ -121,12 +127,14 @@ Result<void> Router::add_websocket(std::string_view pattern, WebSocketHandlers h
 }
 
 Result<void> Router::add_body_mode(std::string_view prefix, const RouteOptions& options) {
-  if (prefix.empty() || prefix.front() != '/') return bad_pattern(prefix, "a prefix must begin with /");
+  if (prefix.empty() || prefix.front() != '/')
+    return bad_pattern(prefix, "a prefix must begin with /");
   body_modes_.emplace_back(std::string(prefix), options);
   return {};
 }
 
-// The node for what is left of the path behind `node`'s slash, or null. Parameters of dead ends are taken back.
+// The node for what is left of the path behind `node`'s slash, or null. Parameters of dead ends are
+// taken back.
 const Router::Node* Router::walk(const Node& node, std::string_view rest, Params& params,
                                  bool websocket) const {
   std::size_t slash = rest.find('/');

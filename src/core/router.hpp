@@ -1,7 +1,7 @@
 // core/router.hpp - which handler takes a path.
 //
-// Patterns: `/items/{id}`, `/files/{path...}`. Literal segments go before parameters, so the most exact pattern wins. Built before start, read
-// by all shards. Layer: core.
+// Patterns: `/items/{id}`, `/files/{path...}`. Literal segments go before parameters, so the most
+// exact pattern wins. Built before start, read by all shards. Layer: core.
 #pragma once
 
 #include <cstdint>
@@ -43,15 +43,15 @@ class Router {
   // Errc::invalid_argument with words when the pattern is malformed or taken.
   Result<void> add(std::string_view method, std::string_view pattern, RequestHandler handler,
                    const RouteOptions& options);
-  Result<void> add_native(std::string_view method, std::string_view pattern, ExchangeHandler handler,
-                          const RouteOptions& options);
+  Result<void> add_native(std::string_view method, std::string_view pattern,
+                          ExchangeHandler handler, const RouteOptions& options);
   Result<void> add_websocket(std::string_view pattern, WebSocketHandlers handlers);
   Result<void> add_body_mode(std::string_view prefix, const RouteOptions& options);
 
   struct Match {
     const Route* route = nullptr;
-    bool path_known = false;   // some method is served at this path
-    std::string_view allow;    // for 405: "GET, HEAD, POST"
+    bool path_known = false;  // some method is served at this path
+    std::string_view allow;   // for 405: "GET, HEAD, POST"
   };
   // `params` gets views of the pattern's names and of `path`.
   Match find(std::string_view method, std::string_view path, Params& params) const;

@@ -1,7 +1,8 @@
 // core/scratch.hpp - where a shard writes what is to be sent.
 //
-// Answers and broadcast frames of one wake-up stand side by side in one block; connections keep parts of it. What stands next to what the
-// same connection wrote before joins it in one run. Layer: core. Thread: shard.
+// Answers and broadcast frames of one wake-up stand side by side in one block; connections keep
+// parts of it. What stands next to what the same connection wrote before joins it in one run.
+// Layer: core. Thread: shard.
 #pragma once
 
 #include <cstddef>

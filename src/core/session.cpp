@@ -39,8 +39,8 @@ ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const
       dispatcher(*this),
       deferred(std::make_shared<std::atomic<std::uint32_t>>(0)) {
   const WebSocketHandlers& own = events.websocket;
-  server_takes_websockets_ = own.on_connect || own.on_message || own.on_binary || own.on_fragmented ||
-                             own.on_disconnect || events.on_handshake;
+  server_takes_websockets_ = own.on_connect || own.on_message || own.on_binary ||
+                             own.on_fragmented || own.on_disconnect || events.on_handshake;
 }
 
 ServerSession::~ServerSession() = default;
@@ -48,7 +48,8 @@ ServerSession::~ServerSession() = default;
 ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
   std::uint64_t open = open_connections.fetch_add(1) + 1;
   if (settings.limits.connections && open > *settings.limits.connections) {
-    reject(&connection, {Errc::too_many_connections, "limits.connections is " + std::to_string(open - 1)},
+    reject(&connection,
+           {Errc::too_many_connections, "limits.connections is " + std::to_string(open - 1)},
            *connection.shard);
     return Admission::busy;
   }
@@ -129,7 +130,8 @@ bool ServerSession::route(Exchange& exchange) {
   exchange.set_error(Errc::http_method_not_allowed);
   exchange.add_field_unchecked("Allow", match.allow);
   reject(exchange.connection,
-         {Errc::http_method_not_allowed, std::string(head.method_text) + " " + std::string(exchange.document)},
+         {Errc::http_method_not_allowed,
+          std::string(head.method_text) + " " + std::string(exchange.document)},
          exchange.shard);
   respond(exchange);
   return false;
@@ -149,14 +151,16 @@ void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<st
     run_on_data(exchange, &block, piece, false);
     return;
   }
-  bool all_of_it = exchange.head.body == http::BodyKind::length && piece.size() == exchange.head.content_length;
+  bool all_of_it =
+      exchange.head.body == http::BodyKind::length && piece.size() == exchange.head.content_length;
   if (all_of_it) {
     exchange.body_block = base::BlockRef::share(block);
     exchange.body = piece;
     return;
   }
   exchange.body_text.append(as_text(piece));
-  bool large = exchange.body_file != nullptr || exchange.body_received > settings.limits.body_memory_bytes;
+  bool large =
+      exchange.body_file != nullptr || exchange.body_received > settings.limits.body_memory_bytes;
   if (large && exchange.body_text.size() >= (exchange.body_file ? kFilePiece : 1)) {
     flush_to_file(exchange, false);
   }
@@ -220,7 +224,8 @@ void ServerSession::flush_to_file(Exchange& exchange, bool last) {
         exchange.body_file = std::move(work->file);
         if (exchange.port) {
           if (work->error) {
-            log(LogLevel::error, work->error.code, "a request body cannot be stored: " + work->error.message());
+            log(LogLevel::error, work->error.code,
+                "a request body cannot be stored: " + work->error.message());
             respond_error(exchange, Errc::io_failed);
           } else if (last) {
             exchange.body = work->mapped;
@@ -285,7 +290,8 @@ void ServerSession::run_handler(Exchange& exchange) {
     respond_error(exchange, Errc::http_no_route);
     return;
   }
-  std::string_view name = exchange.route ? std::string_view(exchange.route->name) : "on_http_request";
+  std::string_view name =
+      exchange.route ? std::string_view(exchange.route->name) : "on_http_request";
   if (!dispatcher.uses_pool()) {
     exchange.in_handler = true;
     exchange.retain();
@@ -365,8 +371,8 @@ void ServerSession::respond(Exchange& exchange) {
     Errc code = answer.error;
     exchange.set_error(code);
     answer.status = 500;
-    reject(exchange.connection, {code, "the application's answer to " + std::string(exchange.document)},
-           exchange.shard);
+    reject(exchange.connection,
+           {code, "the application's answer to " + std::string(exchange.document)}, exchange.shard);
   }
   if (!answer.file.empty()) {
     body_source->respond_file(exchange);
@@ -375,9 +381,9 @@ void ServerSession::respond(Exchange& exchange) {
   if (answer.range_first && answer.range_last && answer.range_size && !answer.has_range) {
     answer.has_range = true;
     answer.status = 206;
-    exchange.add_field_unchecked("Content-Range", "bytes " + std::to_string(*answer.range_first) + "-" +
-                                                      std::to_string(*answer.range_last) + "/" +
-                                                      std::to_string(*answer.range_size));
+    exchange.add_field_unchecked("Content-Range", "bytes " + std::to_string(*answer.range_first) +
+                                                      "-" + std::to_string(*answer.range_last) +
+                                                      "/" + std::to_string(*answer.range_size));
   }
   if (answer.source) {
     body_source->respond_stream(exchange);
@@ -396,7 +402,8 @@ void ServerSession::respond_error(Exchange& exchange, Errc code) {
   }
   // "Nothing is served here" is an answer like any other, not a rejected request.
   if (code != Errc::http_no_route && code != Errc::handler_threw) {
-    reject(exchange.connection, {code, std::string(exchange.head.method_text) + " " + std::string(exchange.head.target)},
+    reject(exchange.connection,
+           {code, std::string(exchange.head.method_text) + " " + std::string(exchange.head.target)},
            exchange.shard);
   }
   exchange.answered = true;
@@ -478,7 +485,8 @@ void ServerSession::log(LogLevel level, Errc code, std::string_view message) con
   if (events.on_log) events.on_log(level, code, message);
 }
 
-// --- Upgrades ---------------------------------------------------------------------------------------
+// --- Upgrades
+// ---------------------------------------------------------------------------------------
 
 // False: nobody here takes WebSockets, so the request is a plain one (RFC 9110 section 7.8).
 bool ServerSession::try_upgrade(Exchange& exchange) {
@@ -511,8 +519,11 @@ bool ServerSession::try_upgrade(Exchange& exchange) {
 void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handlers) {
   Connection& connection = *exchange.connection;
   connection.url = exchange.document;
-  std::string_view offered = exchange.head.find(http::FieldId::sec_websocket_protocol);
-  connection.protocol = ws::choose_protocol(offered, settings.protocols);
+  // The list may come in several fields (RFC 6455 section 11.3.4).
+  for (const http::Field& field : exchange.head.fields) {
+    if (field.id != http::FieldId::sec_websocket_protocol || !connection.protocol.empty()) continue;
+    connection.protocol = ws::choose_protocol(field.value, settings.protocols);
+  }
   Headers extra;
   if (events.on_handshake) {
     bool fine = dispatcher.call(connection, "on_handshake",

@@ -1,6 +1,7 @@
 // core/session.hpp - the server session: settings, events, routes, and what becomes of an exchange.
 //
-// One for each start of a Server; shared by all shards and read-only while they run, but for what says otherwise. Layer: core.
+// One for each start of a Server; shared by all shards and read-only while they run, but for what
+// says otherwise. Layer: core.
 #pragma once
 
 #include <array>
@@ -60,14 +61,17 @@ struct BroadcastFilter {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // answer.file names a path: fill the answer (or an error) and call ServerSession::respond, now or later on this shard.
+  // answer.file names a path: fill the answer (or an error) and call ServerSession::respond, now or
+  // later on this shard.
   virtual void respond_file(Exchange& exchange) = 0;
   // answer.source: read it off the shards and stream it.
   virtual void respond_stream(Exchange& exchange) = 0;
-  // Of an exchange that respond_stream() has (exchange.stream_state is set): its queue has room again, or nobody waits for it any more.
+  // Of an exchange that respond_stream() has (exchange.stream_state is set): its queue has room
+  // again, or nobody waits for it any more.
   virtual void stream_writable(Exchange& exchange) = 0;
   virtual void stream_aborted(Exchange& exchange) = 0;
-  // Runs `work` where waiting for a disk harms nobody, then `done` on the shard. False: too much is waiting.
+  // Runs `work` where waiting for a disk harms nobody, then `done` on the shard. False: too much is
+  // waiting.
   virtual bool run_blocking(Shard& shard, base::Task work, base::Task done) = 0;
 };
 
@@ -88,18 +92,21 @@ class ServerSession {
   void on_body(Exchange& exchange, base::Block& block, std::span<std::byte> piece);
   // The body is complete (also when there is none): the handler of a whole-body request runs.
   void on_body_end(Exchange& exchange);
-  // The connection has gone, or the server stops, before the answer was complete. The front lets the exchange go after this.
+  // The connection has gone, or the server stops, before the answer was complete. The front lets
+  // the exchange go after this.
   void on_abort(Exchange& exchange);
   // The stream's queue has room again.
   void on_writable(Exchange& exchange);
-  // A request was refused before there was an exchange, or without a handler: log, on_error, counter.
+  // A request was refused before there was an exchange, or without a handler: log, on_error,
+  // counter.
   void reject(Connection* connection, const Error& why, Shard& shard);
   // The time in the pool's queue is over.
   void on_queue_timeout(Exchange& exchange);
 
   // --- What answers call ---
 
-  // The handler's answer is complete: files and streams take their way, anything else goes to the port.
+  // The handler's answer is complete: files and streams take their way, anything else goes to the
+  // port.
   void respond(Exchange& exchange);
   void respond_error(Exchange& exchange, Errc code);
 
@@ -108,19 +115,21 @@ class ServerSession {
   void threw(Connection& connection, std::exception_ptr what);
 
   // The connection's shard, slot and generation; false when it is no id of this process.
-  bool address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot, std::uint32_t& generation) const;
+  bool address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot,
+                  std::uint32_t& generation) const;
 
   // Returns how many shards were told.
   std::size_t broadcast(ws::Opcode opcode, Bytes payload, const BroadcastOptions& options);
-  static void broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload, const BroadcastFilter& filter);
+  static void broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload,
+                           const BroadcastFilter& filter);
 
   const SessionSettings settings;
   const SessionEvents events;
   const Router& router;
   const std::shared_ptr<const IdCipher> cipher;
   Dispatcher dispatcher;
-  std::vector<Shard*> shards;       // filled before any thread runs
-  const void* owner = nullptr;      // whose session this is
+  std::vector<Shard*> shards;   // filled before any thread runs
+  const void* owner = nullptr;  // whose session this is
   BodySource* body_source = nullptr;
   // A Host field must be one of these (with the port as given); empty: any. Lower case.
   std::vector<std::string> hosts;
@@ -136,7 +145,8 @@ class ServerSession {
   void after_handler(Exchange& exchange, bool threw);
   void left_pool(Exchange& exchange);
   void abort_answer(Exchange& exchange);
-  void run_on_data(Exchange& exchange, base::Block* block, std::span<const std::byte> piece, bool last);
+  void run_on_data(Exchange& exchange, base::Block* block, std::span<const std::byte> piece,
+                   bool last);
   void flush_to_file(Exchange& exchange, bool last);
   void after_body(Exchange& exchange);
   bool server_takes_websockets_ = false;

@@ -89,8 +89,9 @@ void Shard::handler_ended(std::string_view name) {
   coarse_ns_ = after;
   if (spent < limit) return;
   session.log(LogLevel::warning, Errc::handler_stalled,
-              "the handler of " + std::string(name) + " held shard " + std::to_string(index) + " for " +
-                  std::to_string(spent / 1'000'000) + " ms; use dispatch = thread_pool for work that blocks");
+              "the handler of " + std::string(name) + " held shard " + std::to_string(index) +
+                  " for " + std::to_string(spent / 1'000'000) +
+                  " ms; use dispatch = thread_pool for work that blocks");
 }
 
 }  // namespace sluice::core

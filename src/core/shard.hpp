@@ -1,7 +1,7 @@
 // core/shard.hpp - what one thread owns: time, memory, connections, channels.
 //
-// The front drives it: each turn begins with begin_turn(), then events, then the mailbox and the timers. Layer: core. Thread: its own; post()
-// and the counters from any.
+// The front drives it: each turn begins with begin_turn(), then events, then the mailbox and the
+// timers. Layer: core. Thread: its own; post() and the counters from any.
 #pragma once
 
 #include <atomic>

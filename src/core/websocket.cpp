@@ -53,7 +53,8 @@ void WebSocket::attach(ByteStream& stream) {
 }
 
 template <class Call>
-void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t bytes, Call&& call) {
+void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t bytes,
+                         Call&& call) {
   Dispatcher& dispatcher = shard_.session.dispatcher;
   if (!dispatcher.uses_pool()) {
     if (!dispatcher.call(connection_, name, call)) handler_threw();
@@ -64,7 +65,8 @@ void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t 
   auto threw = std::make_shared<bool>(false);
   PoolQueue::Event event;
   event.bytes = bytes;
-  event.work = [connection = &connection_, &dispatcher, name, threw, run = std::forward<Call>(call)]() mutable {
+  event.work = [connection = &connection_, &dispatcher, name, threw,
+                run = std::forward<Call>(call)]() mutable {
     *threw = !dispatcher.call(*connection, name, run);
   };
   event.done = [connection = &connection_, block, threw] {
@@ -84,10 +86,12 @@ void WebSocket::opened() {
   const auto& handler =
       handlers_.on_connect ? handlers_.on_connect : shard_.session.events.websocket.on_connect;
   if (!handler) return;
-  dispatch("on_connect", nullptr, 0, [&handler, connection = &connection_] { handler(connection->handle()); });
+  dispatch("on_connect", nullptr, 0,
+           [&handler, connection = &connection_] { handler(connection->handle()); });
 }
 
-// --- In -----------------------------------------------------------------------------------------------
+// --- In
+// -----------------------------------------------------------------------------------------------
 
 void WebSocket::on_bytes(base::Block& block, std::span<std::byte> bytes) {
   if (failed_ || finishing_) return;  // nothing counts any more: what comes is dropped
@@ -127,15 +131,20 @@ void WebSocket::decode(base::Block& block, std::span<std::byte> bytes) {
 
 void WebSocket::on_event(base::Block& block, const ws::Event& event) {
   switch (event.kind) {
-    case ws::Event::Kind::piece: on_piece(block, event); break;
-    case ws::Event::Kind::pong: break;
+    case ws::Event::Kind::piece:
+      on_piece(block, event);
+      break;
+    case ws::Event::Kind::pong:
+      break;
     case ws::Event::Kind::ping:
       // A peer that reads no pongs gets none: only the newest would count (RFC 6455 section 5.5.3).
       if (!close_sent_ && stream_->queued() < shard_.session.settings.limits.send_queue_bytes) {
         write(ws::Opcode::pong, true, event.data, false);
       }
       break;
-    case ws::Event::Kind::close: peer_closed(event); break;
+    case ws::Event::Kind::close:
+      peer_closed(event);
+      break;
   }
 }
 
@@ -144,7 +153,8 @@ void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
   bool fragments = mode != FragmentedMessages::only_buffer;
   if (event.message_begin && event.message_end) {
     if (fragments) deliver_fragment(block, event.opcode, event.data, false);
-    if (mode != FragmentedMessages::only_fragmented && !ended_) deliver(block, event.opcode, event.data);
+    if (mode != FragmentedMessages::only_fragmented && !ended_)
+      deliver(block, event.opcode, event.data);
     return;
   }
   if (event.message_begin) {
@@ -171,11 +181,13 @@ void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
   if (mode != FragmentedMessages::only_fragmented) deliver(*filled, event.opcode, all);
 }
 
-// Appends to the message. The block is shared with handlers on the pool in the `all` mode: growing makes a new one.
+// Appends to the message. The block is shared with handlers on the pool in the `all` mode: growing
+// makes a new one.
 bool WebSocket::collect(std::span<const std::byte> piece) {
   std::size_t size = message_size_ + piece.size();
   if (!message_ || size > message_->capacity()) {
-    base::BlockRef larger = shard_.blocks.take(std::max(size, message_ ? std::size_t{message_->capacity()} * 2 : size));
+    base::BlockRef larger =
+        shard_.blocks.take(std::max(size, message_ ? std::size_t{message_->capacity()} * 2 : size));
     if (!larger) return false;
     if (message_) std::memcpy(larger->data(), message_->data(), message_size_);
     message_ = std::move(larger);
@@ -188,7 +200,8 @@ bool WebSocket::collect(std::span<const std::byte> piece) {
 void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
   shard_.counters.messages_received.add();
   connection_.last_message_ns.store(
-      std::chrono::nanoseconds(std::chrono::seconds(shard_.wall_seconds())).count(), std::memory_order_relaxed);
+      std::chrono::nanoseconds(std::chrono::seconds(shard_.wall_seconds())).count(),
+      std::memory_order_relaxed);
   const WebSocketHandlers& own = shard_.session.events.websocket;
   if (opcode == ws::Opcode::text) {
     const auto& handler = handlers_.on_message ? handlers_.on_message : own.on_message;
@@ -199,8 +212,9 @@ void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
   } else {
     const auto& handler = handlers_.on_binary ? handlers_.on_binary : own.on_binary;
     if (!handler) return;
-    dispatch("on_binary", &block, message.size(),
-             [&handler, connection = &connection_, message] { handler(connection->handle(), message); });
+    dispatch("on_binary", &block, message.size(), [&handler, connection = &connection_, message] {
+      handler(connection->handle(), message);
+    });
   }
 }
 
@@ -247,7 +261,8 @@ void WebSocket::fail(Errc code) {
   stream_->finish(kLinger);
 }
 
-// --- Out ----------------------------------------------------------------------------------------------
+// --- Out
+// ----------------------------------------------------------------------------------------------
 
 void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable) {
   ws::FrameHeader header;
@@ -319,14 +334,17 @@ bool WebSocket::make_room(std::size_t bytes) {
     shard_.counters.slow_readers.add();
   }
   switch (shard_.session.settings.options.slow_reader) {
-    case SlowReader::drop_newest: shard_.counters.messages_dropped.add(); return false;
+    case SlowReader::drop_newest:
+      shard_.counters.messages_dropped.add();
+      return false;
     case SlowReader::drop_oldest: {
       shard_.counters.messages_dropped.add(stream_->drop_oldest(bytes));
       bool room = stream_->queued() + bytes <= shard_.session.settings.limits.send_queue_bytes;
       if (!room) shard_.counters.messages_dropped.add();
       return room;
     }
-    case SlowReader::close: break;
+    case SlowReader::close:
+      break;
   }
   shard_.counters.messages_dropped.add();
   // Not from inside a broadcast: what on_error does may change its list.
@@ -341,7 +359,8 @@ bool WebSocket::make_room(std::size_t bytes) {
 
 SendStatus WebSocket::ping(std::string_view payload) {
   if (!can_send()) return SendStatus::gone;
-  if (stream_->queued() >= shard_.session.settings.limits.send_queue_bytes) return SendStatus::would_block;
+  if (stream_->queued() >= shard_.session.settings.limits.send_queue_bytes)
+    return SendStatus::would_block;
   write(ws::Opcode::ping, true, as_bytes(payload.substr(0, kControlBytes)), false);
   return SendStatus::queued;
 }
@@ -383,7 +402,8 @@ void WebSocket::on_timer() {
   }
 }
 
-// --- Pausing ------------------------------------------------------------------------------------------
+// --- Pausing
+// ------------------------------------------------------------------------------------------
 
 void WebSocket::pool_pause(bool paused) {
   pool_pause_ = paused;
@@ -434,8 +454,8 @@ void WebSocket::on_ended(const Error& why) {
   }
   if (!connected_) return;
   std::uint16_t code = close_code_ ? close_code_ : std::uint16_t{1006};
-  const auto& handler =
-      handlers_.on_disconnect ? handlers_.on_disconnect : shard_.session.events.websocket.on_disconnect;
+  const auto& handler = handlers_.on_disconnect ? handlers_.on_disconnect
+                                                : shard_.session.events.websocket.on_disconnect;
   if (!handler) return;
   dispatch("on_disconnect", nullptr, 0,
            [&handler, connection = &connection_, code] { handler(connection->handle(), code); });

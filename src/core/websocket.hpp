@@ -29,8 +29,9 @@ class WebSocket final : public StreamEvents {
   void attach(ByteStream& stream);
   void opened();  // on_connect
 
-  // `own`: called in an event of this very connection. Such a send is accepted while the queue is below the budget, and reading pauses when it
-  // is over; any other send over the budget obeys options.slow_reader.
+  // `own`: called in an event of this very connection. Such a send is accepted while the queue is
+  // below the budget, and reading pauses when it is over; any other send over the budget obeys
+  // options.slow_reader.
   SendStatus send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own);
   // A broadcast's frame, made once for the shard. False when it was dropped.
   bool send_frame(base::Block& block, Bytes frame);
@@ -81,15 +82,15 @@ class WebSocket final : public StreamEvents {
   const WebSocketHandlers& handlers_;
   ByteStream* stream_ = nullptr;
   ws::Decoder decoder_;
-  base::BlockRef message_;         // the pieces of a message so far
-  base::BlockRef kept_;            // received bytes that wait until reading goes on
+  base::BlockRef message_;  // the pieces of a message so far
+  base::BlockRef kept_;     // received bytes that wait until reading goes on
   std::uint32_t message_size_ = 0, kept_size_ = 0, kept_at_ = 0;
   std::uint32_t fragment_at_ = 0;  // where the current frame began in message_
   std::uint16_t close_code_ = 0;   // what on_disconnect will say; 0: none yet
   std::uint16_t drain_code_ = 0;
   bool close_sent_ = false, finishing_ = false, connected_ = false, ended_ = false, slow_ = false;
-  bool queue_pause_ = false, pool_pause_ = false, reading_ = true, peer_ended_ = false, failed_ = false,
-       slow_closing_ = false;
+  bool queue_pause_ = false, pool_pause_ = false, reading_ = true, peer_ended_ = false,
+       failed_ = false, slow_closing_ = false;
 };
 
 }  // namespace sluice::core

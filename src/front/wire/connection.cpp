@@ -1,8 +1,8 @@
 // front/wire/connection.cpp - the socket's side: sending, pausing, timers, the end.
 #include "front/wire/connection.hpp"
 
-#include <sys/ioctl.h>
 #include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,7 +51,8 @@ void Connection::open_busy(int fd) {
   plain_error(Errc::too_many_connections);
 }
 
-// --- Received ---------------------------------------------------------------------------------------
+// --- Received
+// ---------------------------------------------------------------------------------------
 
 void Connection::on_received(const io::Received& received) {
   loop_.enter();
@@ -134,9 +135,10 @@ void Connection::on_end() {
 void Connection::settle() {
   if (closed_ || close_called_) return;
   std::size_t waiting = in_ ? in_size_ - in_at_ : 0;
-  bool pause = stream_ ? stream_paused_
-                       : pool_paused_ || (waiting >= kKeptLimit && (exchange_ || waits_for_room_)) ||
-                             (body_paused_ && waiting > 0);
+  bool pause = stream_
+                   ? stream_paused_
+                   : pool_paused_ || (waiting >= kKeptLimit && (exchange_ || waits_for_room_)) ||
+                         (body_paused_ && waiting > 0);
   if (closing_) pause = false;
   if (pause != reading_paused_) {
     reading_paused_ = pause;
@@ -178,7 +180,8 @@ void Connection::resume_reading() {
   settle();
 }
 
-// --- Sending ----------------------------------------------------------------------------------------
+// --- Sending
+// ----------------------------------------------------------------------------------------
 
 std::size_t Connection::budget() const { return loop_.session().settings.limits.send_queue_bytes; }
 
@@ -274,7 +277,8 @@ void Connection::flush() {
   }
 }
 
-// A shard never waits for a disk: the next window of the file is in the page cache before it is sent.
+// A shard never waits for a disk: the next window of the file is in the page cache before it is
+// sent.
 void Connection::send_file_window() {
   const Segment& front = out_.front();
   std::uint64_t size = std::min(front.size, kFileWindow);
@@ -287,7 +291,9 @@ void Connection::send_file_window() {
   auto file = front.owner;
   bool taken = loop_.session().body_source->run_blocking(
       *shard,
-      [file, fd = front.file, offset = front.offset, size] { io::warm(fd, offset, std::size_t(size)); },
+      [file, fd = front.file, offset = front.offset, size] {
+        io::warm(fd, offset, std::size_t(size));
+      },
       [this, size] {
         warming_ = false;
         file_window_ = size;  // a page that was evicted meanwhile costs one short wait
@@ -421,7 +427,8 @@ void Connection::check_send_rate() {
   // What the peer has taken: what the kernel has, less what it still holds.
   int held = 0;
   if (socket_.fd >= 0 && ::ioctl(socket_.fd, SIOCOUTQ, &held) != 0) held = 0;
-  std::uint64_t taken = socket_.sent_total - std::min<std::uint64_t>(socket_.sent_total, std::uint64_t(held));
+  std::uint64_t taken =
+      socket_.sent_total - std::min<std::uint64_t>(socket_.sent_total, std::uint64_t(held));
   if (rate_since_ == base::never) {
     rate_since_ = shard->now;
     rate_mark_ = taken;
@@ -439,7 +446,8 @@ void Connection::check_send_rate() {
   rate_mark_ = taken;
 }
 
-// --- Time -------------------------------------------------------------------------------------------
+// --- Time
+// -------------------------------------------------------------------------------------------
 
 void Connection::set_phase(Phase phase, std::uint64_t milliseconds) {
   phase_ = phase;
@@ -450,7 +458,9 @@ void Connection::set_phase(Phase phase, std::uint64_t milliseconds) {
   shard->timers.set(timer_, shard->now + std::chrono::milliseconds(milliseconds));
 }
 
-void Connection::set_deadline(std::uint64_t milliseconds) { set_phase(Phase::stream, milliseconds); }
+void Connection::set_deadline(std::uint64_t milliseconds) {
+  set_phase(Phase::stream, milliseconds);
+}
 
 void Connection::timer_fired(void* self) { static_cast<Connection*>(self)->on_timer(); }
 
@@ -458,7 +468,8 @@ void Connection::on_timer() {
   if (closed_ || close_called_) return;
   core::ServerSession& session = loop_.session();
   switch (std::exchange(phase_, Phase::none)) {
-    case Phase::none: break;
+    case Phase::none:
+      break;
     case Phase::header:
       session.reject(this, Errc::header_timeout, *shard);
       if (in_) {
@@ -467,7 +478,9 @@ void Connection::on_timer() {
         close_now(io::CloseMode::graceful);
       }
       break;
-    case Phase::idle: close_now(io::CloseMode::graceful); break;
+    case Phase::idle:
+      close_now(io::CloseMode::graceful);
+      break;
     case Phase::body:
       if (!exchange_) break;
       if (!exchange_->answered && !exchange_->late) {
@@ -479,7 +492,9 @@ void Connection::on_timer() {
     case Phase::queue:
       if (exchange_) session.on_queue_timeout(*exchange_);
       break;
-    case Phase::linger: close_now(io::CloseMode::abort); break;
+    case Phase::linger:
+      close_now(io::CloseMode::abort);
+      break;
     case Phase::stream:
       if (stream_) stream_->on_timer();
       break;

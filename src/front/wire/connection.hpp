@@ -1,7 +1,7 @@
 // front/wire/connection.hpp - one client on a socket of ours: HTTP/1.1, then perhaps a byte stream.
 //
-// RFC 9112. One object per connection: what core knows of it, its socket, its queue and the state of its parser; no buffer while it is idle.
-// Layer: front/wire. Thread: shard.
+// RFC 9112. One object per connection: what core knows of it, its socket, its queue and the state
+// of its parser; no buffer while it is idle. Layer: front/wire. Thread: shard.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +39,12 @@ class Connection final : public core::Connection,
   void flush();
   // Goes on with received bytes that waited for an answer.
   void go_on();
-  // The server stops: ends now if idle, after the answer if not. WebSockets get `close_code` after `delay`.
+  // The server stops: ends now if idle, after the answer if not. WebSockets get `close_code` after
+  // `delay`.
   void drain(std::uint16_t close_code, base::Duration delay);
   void abort_now(const Error& why);
-  // Called every few seconds while bytes wait: ends a connection whose peer takes less than min_send_rate.
+  // Called every few seconds while bytes wait: ends a connection whose peer takes less than
+  // min_send_rate.
   void check_send_rate();
   bool waits_to_send() const { return !out_.empty(); }
 
@@ -143,12 +145,13 @@ class Connection final : public core::Connection,
   bool reading_body_ = false, body_chunked_ = false, body_paused_ = false, body_done_ = false;
   bool processing_ = false, dirty_ = false, reading_paused_ = false, stream_paused_ = false;
   bool over_budget_ = false, warming_ = false, peer_ended_ = false, pool_paused_ = false;
-  bool close_after_ = false;    // no further request is read
-  bool closing_ = false;        // close as soon as the queue is empty
-  bool linger_ = false;         // with a FIN first, and reading on until the peer's
-  bool lingering_ = false;      // the FIN has been sent
+  bool close_after_ = false;  // no further request is read
+  bool closing_ = false;      // close as soon as the queue is empty
+  bool linger_ = false;       // with a FIN first, and reading on until the peer's
+  bool lingering_ = false;    // the FIN has been sent
   bool close_called_ = false, closed_ = false;
-  bool counted_stream_ = false, chunked_stream_ = false, head_only_stream_ = false, stream_stays_ = false;
+  bool counted_stream_ = false, chunked_stream_ = false, head_only_stream_ = false,
+       stream_stays_ = false;
   bool waits_for_room_ = false;  // requests wait until the queue is shorter
 };
 

@@ -29,7 +29,8 @@ http::HeadLimits head_limits(const Limits& limits) {
 
 }  // namespace
 
-// --- Requests ---------------------------------------------------------------------------------------
+// --- Requests
+// ---------------------------------------------------------------------------------------
 
 // Returns how much was used: the rest waits for its beginning, for room, or for an answer.
 std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) {
@@ -192,7 +193,8 @@ void Connection::resume_body(core::Exchange& exchange) {
   loop_.want_to_go_on(*this);
 }
 
-// --- Answers ----------------------------------------------------------------------------------------
+// --- Answers
+// ----------------------------------------------------------------------------------------
 
 bool Connection::stays_alive(const core::Exchange& exchange) const {
   return exchange.head.keep_alive && exchange.body_complete && !exchange.answer.close_connection &&
@@ -244,7 +246,8 @@ void Connection::respond(core::Exchange& exchange) {
     head.framing = http1::Framing::none;
   } else {
     head.content_length = size;
-    if (exchange.head_only && answer.length_without_body) head.content_length = *answer.length_without_body;
+    if (exchange.head_only && answer.length_without_body)
+      head.content_length = *answer.length_without_body;
   }
   bool body = size > 0 && !exchange.head_only && head.framing == http1::Framing::length;
   if (!body) {
@@ -319,7 +322,8 @@ void Connection::plain_error(Errc code) {
   close_when_drained(true);
 }
 
-// --- Streamed answers -------------------------------------------------------------------------------
+// --- Streamed answers
+// -------------------------------------------------------------------------------
 
 void Connection::begin_stream(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
@@ -328,7 +332,8 @@ void Connection::begin_stream(core::Exchange& exchange) {
   chunked_stream_ = !counted_stream_ && exchange.head.minor >= 1 && !bodyless;
   head_only_stream_ = exchange.head_only || bodyless;
   stream_left_ = answer.stream_length.value_or(0);
-  stream_stays_ = stays_alive(exchange) && (counted_stream_ || chunked_stream_ || head_only_stream_);
+  stream_stays_ =
+      stays_alive(exchange) && (counted_stream_ || chunked_stream_ || head_only_stream_);
   exchange.streaming = true;
   http1::ResponseHeadOut head = make_head(exchange, stream_stays_);
   head.framing = bodyless          ? http1::Framing::none
@@ -400,7 +405,8 @@ void Connection::break_off(core::Exchange& exchange, const Error& why) {
   close_now(io::CloseMode::abort);
 }
 
-// --- Upgrade ----------------------------------------------------------------------------------------
+// --- Upgrade
+// ----------------------------------------------------------------------------------------
 
 core::ByteStream& Connection::upgrade(core::Exchange& exchange, std::string_view fields,
                                       std::unique_ptr<core::StreamEvents> events) {

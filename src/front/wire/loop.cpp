@@ -146,7 +146,8 @@ void Loop::check_rates() {
   if (any) want_rate_check();
 }
 
-// --- Listeners --------------------------------------------------------------------------------------
+// --- Listeners
+// --------------------------------------------------------------------------------------
 
 void Loop::Accepting::on_accepted(int fd) {
   loop.enter();
@@ -161,9 +162,8 @@ void Loop::Accepting::on_accepted(int fd) {
     loop.adopt(fd, socket.local, ask_local);
     return;
   }
-  bool posted = target.post([&target, fd, local = socket.local, ask_local] {
-    target.adopt(fd, local, ask_local);
-  });
+  bool posted = target.post(
+      [&target, fd, local = socket.local, ask_local] { target.adopt(fd, local, ask_local); });
   if (!posted) ::close(fd);
 }
 
@@ -189,7 +189,8 @@ void Loop::close_listeners(bool keep) {
   }
 }
 
-// --- Connections ------------------------------------------------------------------------------------
+// --- Connections
+// ------------------------------------------------------------------------------------
 
 void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
   auto* connection =
@@ -198,8 +199,12 @@ void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
   shard_.counters.connections.add();
   connections_.fetch_add(1, std::memory_order_relaxed);
   switch (session_->on_accepted(*connection)) {
-    case core::ServerSession::Admission::accept: connection->open(fd); break;
-    case core::ServerSession::Admission::busy: connection->open_busy(fd); break;
+    case core::ServerSession::Admission::accept:
+      connection->open(fd);
+      break;
+    case core::ServerSession::Admission::busy:
+      connection->open_busy(fd);
+      break;
     case core::ServerSession::Admission::refuse:
       ::close(fd);
       connection->set_open(false);
@@ -228,8 +233,9 @@ void Loop::drain(std::uint16_t close_code, base::Duration spread) {
   });
   // Spread over time, so that their clients do not come back all at once.
   std::minstd_rand random(std::uint32_t(shard_.now.time_since_epoch().count()));
-  auto window = std::min<std::int64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(spread).count(), std::int64_t(all.size()) / 4);
+  auto window =
+      std::min<std::int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(spread).count(),
+                             std::int64_t(all.size()) / 4);
   for (Connection* connection : all) {
     std::int64_t delay = window > 0 ? std::int64_t(random() % std::uint64_t(window + 1)) : 0;
     connection->drain(close_code, std::chrono::milliseconds(delay));

@@ -24,7 +24,7 @@ namespace sluice::wire {
 // A listening socket that is lent to a loop.
 struct ListenSocket {
   int fd = -1;
-  core::Endpoint local;   // port 0 and family none when it must be asked of each connection
+  core::Endpoint local;  // port 0 and family none when it must be asked of each connection
   bool any_address = false;
 };
 
@@ -36,8 +36,8 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
   // Once, before run(): makes the shard keep this object for late answers.
   void tie();
 
-  // Before run(). `deal`: accepted connections go to these loops in turn (classic mode); empty: they stay here.
-  // `only_backlog`: what waits there is accepted, then it is closed.
+  // Before run(). `deal`: accepted connections go to these loops in turn (classic mode); empty:
+  // they stay here. `only_backlog`: what waits there is accepted, then it is closed.
   void add_listener(const ListenSocket& socket, bool only_backlog = false);
   void deal_to(std::vector<Loop*> loops) { deal_ = std::move(loops); }
 
@@ -47,7 +47,8 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
   void turn(base::Instant until);
 
   // --- Through post() only ---
-  // Stops accepting. `keep`: descriptors are left open, for the next start; otherwise they are closed.
+  // Stops accepting. `keep`: descriptors are left open, for the next start; otherwise they are
+  // closed.
   void close_listeners(bool keep);
   void drain(std::uint16_t close_code, base::Duration spread);
   void abort_all(const Error& why);

@@ -47,8 +47,8 @@ void OutQueue::push(Segment* segment) {
 
 void OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable) {
   if (bytes.empty()) return;
-  if (last_ && last_->block.get() == &block && last_->at + last_->size == bytes.data() && !droppable &&
-      !last_->droppable) {
+  if (last_ && last_->block.get() == &block && last_->at + last_->size == bytes.data() &&
+      !droppable && !last_->droppable) {
     last_->size += bytes.size();
     bytes_ += bytes.size();
     return;
@@ -61,7 +61,8 @@ void OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool d
   push(segment);
 }
 
-void OutQueue::append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes, bool droppable) {
+void OutQueue::append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes,
+                      bool droppable) {
   if (bytes.empty()) return;
   Segment* segment = pool.take();
   segment->at = bytes.data();

@@ -27,7 +27,7 @@ struct Segment {
   std::shared_ptr<const void> owner;  // shared bytes or an open file
   std::uint64_t offset = 0;           // file
   int file = -1;
-  bool droppable = false;             // a whole message
+  bool droppable = false;  // a whole message
 };
 
 // Segments of one shard, used again.
@@ -48,10 +48,12 @@ class OutQueue {
   std::size_t size() const { return bytes_; }
   bool empty() const { return first_ == nullptr; }
 
-  // Bytes that stand in `block` right behind what was appended last join that run (unless they must stay apart to be dropped).
+  // Bytes that stand in `block` right behind what was appended last join that run (unless they must
+  // stay apart to be dropped).
   void append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable);
   void append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes, bool droppable);
-  void append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset, std::uint64_t size);
+  void append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
+                   std::uint64_t size);
 
   // The front of the queue as vectors, up to a file. Returns how many.
   std::size_t gather(std::span<iovec> parts) const;
@@ -59,7 +61,8 @@ class OutQueue {
   const Segment& front() const { return *first_; }
   // So many bytes have gone.
   void consume(SegmentPool& pool, std::uint64_t bytes);
-  // Takes out droppable segments behind the first `busy` bytes until `bytes` are gone; returns how many segments.
+  // Takes out droppable segments behind the first `busy` bytes until `bytes` are gone; returns how
+  // many segments.
   std::size_t drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes);
   void clear(SegmentPool& pool);
 

@@ -16,8 +16,9 @@ bool is_token(std::string_view text);
 // No control character but HTAB.
 bool is_value(std::string_view text);
 
-// Errc::none, http_bad_field_name, http_response_splitting (a control character in the value), or http_framing_field
-// (Content-Length, Transfer-Encoding, Connection and other fields of this connection only, which the server sets).
+// Errc::none, http_bad_field_name, http_response_splitting (a control character in the value), or
+// http_framing_field (Content-Length, Transfer-Encoding, Connection and other fields of this
+// connection only, which the server sets).
 Errc judge_field(std::string_view name, std::string_view value);
 
 }  // namespace sluice::http

@@ -11,7 +11,15 @@ namespace sluice::http {
 
 enum class Method : std::uint8_t {
   other,  // a token that is none of the following; RequestHead::method_text has it
-  get, head, post, put, delete_, options, patch, connect, trace,
+  get,
+  head,
+  post,
+  put,
+  delete_,
+  options,
+  patch,
+  connect,
+  trace,
 };
 
 // Methods are case-sensitive (RFC 9110 section 9.1).
@@ -20,11 +28,35 @@ Method method_of(std::string_view token);
 // Fields that somebody looks up on every request, recognised once, while parsing.
 enum class FieldId : std::uint8_t {
   other,
-  host, content_length, transfer_encoding, connection, expect, upgrade, te, trailer,
-  range, if_range, if_match, if_none_match, if_modified_since, if_unmodified_since,
-  accept, accept_encoding, content_type, cookie, authorization, origin, user_agent,
-  sec_websocket_key, sec_websocket_version, sec_websocket_protocol, sec_websocket_extensions,
-  content_encoding, forwarded, x_forwarded_for, referer,
+  host,
+  content_length,
+  transfer_encoding,
+  connection,
+  expect,
+  upgrade,
+  te,
+  trailer,
+  range,
+  if_range,
+  if_match,
+  if_none_match,
+  if_modified_since,
+  if_unmodified_since,
+  accept,
+  accept_encoding,
+  content_type,
+  cookie,
+  authorization,
+  origin,
+  user_agent,
+  sec_websocket_key,
+  sec_websocket_version,
+  sec_websocket_protocol,
+  sec_websocket_extensions,
+  content_encoding,
+  forwarded,
+  x_forwarded_for,
+  referer,
 };
 
 // Case-insensitive. FieldId::other for any name not listed.
@@ -49,25 +81,28 @@ struct HeadLimits {
   std::size_t target_segments = 255;
 };
 
-// What one request's head says. Views point into the bytes that were decoded and live as long as they do.
-// The vector keeps its capacity when the head is used again: no allocation in steady state.
+// What one request's head says. Views point into the bytes that were decoded and live as long as
+// they do. The vector keeps its capacity when the head is used again: no allocation in steady
+// state.
 struct RequestHead {
   Method method = Method::other;
   TargetForm form = TargetForm::origin;
   BodyKind body = BodyKind::none;
-  std::uint8_t minor = 1;            // HTTP/1.minor
-  bool keep_alive = true;            // by version and Connection
+  std::uint8_t minor = 1;  // HTTP/1.minor
+  bool keep_alive = true;  // by version and Connection
   bool expect_continue = false;
-  bool upgrade = false;              // Connection has `upgrade` and an Upgrade field is present
+  bool upgrade = false;  // Connection has `upgrade` and an Upgrade field is present
   std::string_view method_text;
-  std::string_view target;           // raw, as it was sent
-  std::string_view path;             // raw path of the target ("/" for an absolute target without one), no query
-  std::string_view query;            // raw, without the question mark
-  std::string_view host;             // authority of an absolute target, else Host (RFC 9112 section 3.2.2)
+  std::string_view target;  // raw, as it was sent
+  std::string_view
+      path;  // raw path of the target ("/" for an absolute target without one), no query
+  std::string_view query;  // raw, without the question mark
+  std::string_view host;   // authority of an absolute target, else Host (RFC 9112 section 3.2.2)
   std::uint64_t content_length = 0;  // when body is `length`
   std::vector<Field> fields;
 
-  // Value of the first field with this id or (case-insensitive) name; an empty view with null data when absent.
+  // Value of the first field with this id or (case-insensitive) name; an empty view with null data
+  // when absent.
   std::string_view find(FieldId id) const;
   std::string_view find(std::string_view name) const;
   void clear();  // keeps capacity
@@ -91,7 +126,8 @@ struct ResponseHead {
 // The registered reason phrase; "Unknown" for a number without one.
 std::string_view reason_phrase(int status);
 
-// True when `list` (a comma-separated field value) has `token`, without regard to case (RFC 9110 section 5.6.1).
+// True when `list` (a comma-separated field value) has `token`, without regard to case (RFC 9110
+// section 5.6.1).
 bool has_token(std::string_view list, std::string_view token);
 
 }  // namespace sluice::http
