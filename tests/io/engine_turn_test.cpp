@@ -272,6 +272,25 @@ TEST_P(EngineTurn, ManyThreadsMayWakeWhileTheEngineWorks) {
   ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
 }
 
+// Shards are made by the thread that starts the server, and run and end elsewhere.
+TEST_P(EngineTurn, AnEngineMadeOnOneThreadRunsOnAnother) {
+  auto [fd, peer] = harness().connect();
+  peer->send("from the other thread");
+  Recorder recorder(engine());
+  std::thread shard([&, descriptor = fd] {
+    recorder.adopt(engine(), descriptor);
+    while (!recorder.is_over()) {
+      engine().wait(base::read_clock() + 10ms);
+      if (recorder.received == "from the other thread" && recorder.socket.is_open())
+        recorder.close();
+    }
+  });
+  engine().wake();
+  shard.join();
+  EXPECT_EQ(recorder.count('c'), 1);
+  harness_.reset();
+}
+
 TEST(MakeEngine, SaysWhichWonAndWhy) {
   Result<EngineChoice> choice = make_engine(EngineKind::automatic, {});
   ASSERT_TRUE(choice);
