@@ -2,7 +2,6 @@
 #include "base/block.hpp"
 
 #include <bit>
-#include <cstdlib>
 #include <new>
 
 #include "base/check.hpp"
@@ -42,7 +41,7 @@ BlockPool::~BlockPool() {
     while (Block* block = shelf.first) {
       shelf.first = block->next_;
       show(block->data(), block->capacity_);
-      std::free(block);
+      ::operator delete(block);
     }
   }
 }
@@ -61,7 +60,7 @@ BlockRef BlockPool::take(std::size_t bytes) {
   } else {
     std::size_t capacity = size_class < kClasses ? std::size_t{1} << exponent : bytes;
     if (capacity > 0xffffffffu) return {};
-    void* memory = std::malloc(sizeof(Block) + capacity);
+    void* memory = ::operator new(sizeof(Block) + capacity, std::nothrow);
     if (!memory) return {};
     block = new (memory) Block();
     block->pool_ = this;
@@ -88,7 +87,7 @@ void BlockPool::give_back(Block* block) {
       return;
     }
   }
-  std::free(block);
+  ::operator delete(block);
 }
 
 }  // namespace sluice::base

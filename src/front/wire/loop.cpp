@@ -84,13 +84,17 @@ void Loop::turn(base::Instant until) {
   shard_.counters.receive_buffers_exhausted.set(engine_->counters().out_of_blocks);
 }
 
-void Loop::run() {
-  core::Shard::set_current(&shard_);
+void Loop::listen() {
   for (auto& accepting : listeners_) {
     accepting->open = true;
     engine_->listen(accepting->listener, accepting->socket.fd, *accepting);
     if (accepting->only_backlog) engine_->close_listener(accepting->listener);
   }
+}
+
+void Loop::run() {
+  core::Shard::set_current(&shard_);
+  listen();
   while (!done()) turn(base::never);
   shard_.mailbox->close();
   flush_dirty();

@@ -41,8 +41,10 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
   void add_listener(const ListenSocket& socket, bool only_backlog = false);
   void deal_to(std::vector<Loop*> loops) { deal_ = std::move(loops); }
 
-  // The turns, until finish() was posted and nothing is left.
+  // The turns, until finish() was posted and nothing is left. Begins with listen().
   void run();
+  // Opens the listeners.
+  void listen();
   // One turn, for tests on the sim engine: no waiting.
   void turn(base::Instant until);
 

@@ -23,6 +23,7 @@ Segment* SegmentPool::take() {
   Segment* segment = free_;
   free_ = segment->next;
   segment->next = nullptr;
+  ++in_use_;
   return segment;
 }
 
@@ -33,6 +34,7 @@ void SegmentPool::give_back(Segment* segment) {
   segment->droppable = false;
   segment->next = free_;
   free_ = segment;
+  --in_use_;
 }
 
 void OutQueue::push(Segment* segment) {

@@ -36,10 +36,12 @@ class SegmentPool {
   ~SegmentPool();
   Segment* take();
   void give_back(Segment* segment);
+  std::size_t in_use() const { return in_use_; }
 
  private:
   std::vector<std::unique_ptr<Segment[]>> slabs_;
   Segment* free_ = nullptr;
+  std::size_t in_use_ = 0;
 };
 
 class OutQueue {
