@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -47,19 +46,18 @@ int escaped_octet(std::string_view text, std::size_t at) {
   return (high | low) < 0 ? -1 : high << 4 | low;
 }
 
-// True when `path`, which begins with a slash, is its own routing path. Counts its segments then. A
-// segment that begins with a dot is left to the careful reader.
-bool is_plain(std::string_view path, std::size_t& segments) {
-  std::size_t count = 1, at = 1;
+// True when `path`, which begins with a slash, is its own routing path. A segment that begins with
+// a dot is left to the careful reader.
+bool is_plain(std::string_view path) {
+  std::size_t at = 1;
 #if defined(__SSE2__)
   if (path.size() > 16) {
     const __m128i control = _mm_set1_epi8(0x20), rubout = _mm_set1_epi8(0x7f);
     const __m128i percent = _mm_set1_epi8('%'), hash = _mm_set1_epi8('#');
     const __m128i question = _mm_set1_epi8('?'), slash = _mm_set1_epi8('/');
     const __m128i dot = _mm_set1_epi8('.');
-    const std::size_t last = path.size() - 16;
-    std::size_t counted = at;  // slashes in front of here are in `count`
-    for (;;) {
+    const std::size_t last = path.size() - 16;  // where the last load begins; it may overlap
+    for (;; at = std::min(at + 16, last)) {
       const char* from = path.data() + at;
       __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
       __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from - 1));
@@ -68,25 +66,15 @@ bool is_plain(std::string_view path, std::size_t& segments) {
       odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, percent));
       odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, hash));
       odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, question));
-      odd = _mm_or_si128(odd,
-                         _mm_and_si128(_mm_cmpeq_epi8(before, slash), _mm_cmpeq_epi8(here, dot)));
-      if (_mm_movemask_epi8(odd) != 0) return false;
-      auto slashes = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(here, slash)));
-      // The last load overlaps the one before it: a slash counts once.
-      count += static_cast<std::size_t>(std::popcount(slashes >> (counted - at)));
-      if (at == last) break;
-      counted = at + 16;
-      at = std::min(counted, last);
+      __m128i dotted = _mm_and_si128(_mm_cmpeq_epi8(before, slash), _mm_cmpeq_epi8(here, dot));
+      if (_mm_movemask_epi8(_mm_or_si128(odd, dotted)) != 0) return false;
+      if (at == last) return true;
     }
-    segments = count;
-    return true;
   }
 #endif
   for (; at < path.size(); ++at) {
     if (!plain(path[at]) || (path[at] == '.' && path[at - 1] == '/')) return false;
-    count += path[at] == '/';
   }
-  segments = count;
   return true;
 }
 
@@ -288,9 +276,12 @@ bool is_port(std::string_view text) {
 base::Parsed<std::string_view> routing_path(std::string_view raw, std::size_t max_segments,
                                             base::Arena& arena) {
   if (raw.empty() || raw.front() != '/') return Bad{Errc::http_bad_target};
-  std::size_t segments = 0;
-  if (!is_plain(raw, segments)) return normalise(raw, max_segments, arena);
-  if (segments > max_segments) return Bad{Errc::http_too_many_segments};
+  if (!is_plain(raw)) return normalise(raw, max_segments, arena);
+  // A path that is no longer than the limit cannot have more slashes.
+  if (raw.size() > max_segments &&
+      static_cast<std::size_t>(std::count(raw.begin(), raw.end(), '/')) > max_segments) {
+    return Bad{Errc::http_too_many_segments};
+  }
   return {raw, raw.size()};
 }
 
