@@ -4,6 +4,7 @@
 #include "base/block.hpp"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
@@ -104,7 +105,8 @@ TEST(BlockPool, MoreThanABlockCanBeIsRefused) {
   EXPECT_EQ(pool.blocks_in_use(), 0u);
 }
 
-#ifndef SLUICE_TEST_SANITIZED  // a sanitizer reserves more addresses than any limit allows
+#ifndef SLUICE_TEST_SANITIZED  // a sanitizer has a heap of its own, and more addresses than any
+                               // limit
 
 // Takes 64 KiB blocks from a system that has no more of them. The exit code is 0 when all went
 // well.
@@ -125,6 +127,21 @@ TEST(BlockPool, MoreThanABlockCanBeIsRefused) {
   if (!pool.take(64 * kKiB)) std::_Exit(4);  // what came back can be had again
   if (pool.take(kMiB)) std::_Exit(5);
   std::_Exit(0);
+}
+
+TEST(BlockPool, GivesTheSystemBackWhatItMayNotKeep) {
+  for (std::size_t keep : {0u, 4u, 50u, 100u}) {
+    BlockPool pool(keep * 16 * kKiB);
+    std::vector<BlockRef> blocks;
+    blocks.reserve(100);
+    const std::size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 100; ++i) blocks.push_back(pool.take(16 * kKiB));
+    EXPECT_GE(mallinfo2().uordblks - before, 100 * 16 * kKiB);
+    blocks.clear();
+    const std::size_t kept = mallinfo2().uordblks - before;
+    EXPECT_GE(kept, keep * 16 * kKiB);
+    EXPECT_LT(kept, keep * 17 * kKiB + 1);
+  }
 }
 
 TEST(BlockPoolDeathTest, SaysSoWhenMemoryIsOut) {
