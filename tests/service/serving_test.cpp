@@ -180,7 +180,7 @@ TEST_P(Serving, AFileReplacedWhileItIsSentIsSentAsItWas) {
   dir_.write("a", old);
   start_files();
   HttpClient client(port_);
-  client.receive_buffer(4096);
+  client.receive_buffer(64 * 1024);
   ASSERT_TRUE(client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
   client.wait_for(1000);
   dir_.replace("a", "new");
@@ -194,7 +194,7 @@ TEST_P(Serving, AFileThatShrinksWhileItIsSentEndsTheConnection) {
   dir_.write("b", "b");
   start_files();
   HttpClient client(port_);
-  client.receive_buffer(4096);
+  client.receive_buffer(64 * 1024);
   ASSERT_TRUE(client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"));
   client.wait_for(1000);
   std::filesystem::resize_file(dir_ / "a", 100);
@@ -206,11 +206,29 @@ TEST_P(Serving, AFileThatShrinksWhileItIsSentEndsTheConnection) {
   EXPECT_EQ(other.get("/b").body, "b");
 }
 
+// The idle time is the one between requests, not the one that a slow client needs.
+TEST_P(Serving, ADownloadMayTakeLongerThanTheIdleTime) {
+  dir_.write("a", std::string(16 << 20, 'x'));
+  dir_.write("b", "b");
+  server_.timeouts.idle_connection = milliseconds(100);
+  start_files();
+  HttpClient client(port_);
+  client.receive_buffer(64 * 1024);
+  ASSERT_TRUE(client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+  client.wait_for(1000);
+  const auto until = Clock::now() + milliseconds(500);
+  HttpClient other(port_);
+  while (Clock::now() < until) ASSERT_EQ(other.get("/b").body, "b");
+  HttpReply got = client.read();
+  EXPECT_TRUE(got.complete);
+  EXPECT_EQ(got.body.size(), std::size_t{16} << 20);
+}
+
 TEST_P(Serving, AFileThatGrowsWhileItIsSentKeepsItsLength) {
   dir_.write("a", std::string(8 << 20, 'x'));
   start_files();
   HttpClient client(port_);
-  client.receive_buffer(4096);
+  client.receive_buffer(64 * 1024);
   ASSERT_TRUE(client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
   client.wait_for(1000);
   std::filesystem::resize_file(dir_ / "a", 16 << 20);
@@ -251,7 +269,7 @@ TEST_P(Serving, ClientsThatGoInTheMiddleLeaveNothingBehind) {
   start_files();
   for (int i = 0; i < 50; ++i) {
     HttpClient client(port_);
-    client.receive_buffer(4096);
+    client.receive_buffer(64 * 1024);
     ASSERT_TRUE(client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
     if (i % 2 == 0) client.wait_for(100);
     client.reset();
@@ -348,7 +366,7 @@ TEST_P(Serving, AStreamAtTheClientsPace) {
   };
   start();
   HttpClient slow(port_);
-  slow.receive_buffer(4096);
+  slow.receive_buffer(64 * 1024);
   ASSERT_TRUE(slow.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   HttpClient client(port_);
   HttpReply got = client.get("/");
