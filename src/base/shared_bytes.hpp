@@ -26,9 +26,9 @@ class SharedBytes {
   }
   static SharedBytes copy(Bytes bytes) { return own(std::string(as_text(bytes))); }
 
-  Bytes bytes() const { return bytes_; }
+  Bytes bytes() const { return owner_ ? bytes_ : Bytes(); }  // empty after a move
   std::shared_ptr<const void> owner() const { return owner_; }
-  std::size_t size() const { return bytes_.size(); }
+  std::size_t size() const { return bytes().size(); }
   explicit operator bool() const { return owner_ != nullptr; }
 
  private:
