@@ -392,7 +392,13 @@ void WebSocket::disconnect(const Error& why) {
   if (!ended_ && stream_) stream_->abort(why);
 }
 
-void WebSocket::on_drain(std::uint16_t close_code) { close(close_code, {}); }
+void WebSocket::on_drain(std::uint16_t close_code) {
+  if (close_sent_ && !finishing_) {
+    stream_->set_deadline(kCloseWait);  // the drain's own delay took the place of this one
+  } else {
+    close(close_code, {});
+  }
+}
 
 void WebSocket::on_timer() {
   // The peer has not answered our Close frame.

@@ -126,9 +126,12 @@ void Connection::on_end() {
   } else if (exchange_ && reading_body_ && !body_done_) {
     loop_.session().reject(this, Errc::http_body_truncated, *shard);
     close_now(io::CloseMode::graceful);
+  } else if (!exchange_ && in_) {
+    process_kept();  // requests that waited for their turn; the end comes behind the last
   } else if (!exchange_ && !waits_for_room_) {
     close_when_drained(false);
   }
+  settle();
 }
 
 // Reading stops while there is nowhere to put more.

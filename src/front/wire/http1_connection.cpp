@@ -102,6 +102,7 @@ std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) 
   exchange.connection = this;
   retain();
   exchange_ = &exchange;
+  phase_ = Phase::none;  // whatever the timer was set for is over
   if (parsed.is_bad()) {
     session.respond_error(exchange, parsed.error());
     return bytes.size();
@@ -198,7 +199,7 @@ void Connection::resume_body(core::Exchange& exchange) {
 
 bool Connection::stays_alive(const core::Exchange& exchange) const {
   return exchange.head.keep_alive && exchange.body_complete && !exchange.answer.close_connection &&
-         !close_after_ && !peer_ended_ && !shard->draining;
+         !close_after_ && (!peer_ended_ || in_) && !shard->draining;
 }
 
 http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange, bool stay) {
@@ -396,7 +397,8 @@ void Connection::end_stream(core::Exchange& exchange, std::string_view trailer_l
     if (!trailer_lines.empty()) write(as_bytes(trailer_lines));
     write(as_bytes(std::string_view("\r\n")));
   }
-  complete(exchange, stream_stays_ && exchange.body_complete && !close_after_ && !peer_ended_);
+  bool no_more = close_after_ || (peer_ended_ && !in_);
+  complete(exchange, stream_stays_ && exchange.body_complete && !no_more);
 }
 
 void Connection::break_off(core::Exchange& exchange, const Error& why) {
