@@ -41,7 +41,7 @@ class Unread {
   Bytes gather(std::string& storage) const {
     if (pieces_.size() - next_ == 1) return {pieces_[next_].block->data(), pieces_[next_].size};
     for (std::size_t i = next_; i < pieces_.size(); ++i) {
-      storage.append(pieces_[i].block.get()->text(), pieces_[i].size);
+      storage.append(pieces_[i].block->text(), pieces_[i].size);
     }
     return as_bytes(storage);
   }

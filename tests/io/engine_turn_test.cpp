@@ -12,27 +12,15 @@
 #include <thread>
 
 #include "harness.hpp"
-#include "support/skip.hpp"
 
 namespace sluice::io {
 namespace {
 
 using namespace std::chrono_literals;
 
-class EngineTurn : public testing::TestWithParam<Setup> {
+class EngineTurn : public EngineTest {
  protected:
-  void SetUp() override {
-    if (std::string_view(GetParam().engine) == "uring") SKIP_WITHOUT(io_uring);
-    start({});
-  }
-  void start(const EngineOptions& options) {
-    harness_ = std::make_unique<Harness>(GetParam(), options);
-  }
-  Harness& harness() { return *harness_; }
-  Engine& engine() { return harness_->engine(); }
   bool is_simulated() const { return GetParam().transport == Transport::simulated; }
-
-  std::unique_ptr<Harness> harness_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Engines, EngineTurn, testing::ValuesIn(all_setups()),

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 
 #include "io/engine.hpp"
 #include "io/sim/sim_engine.hpp"
+#include "support/skip.hpp"
 
 namespace sluice::io {
 
@@ -44,6 +46,7 @@ struct Setup {
 };
 
 std::string name_of(const Setup& setup);
+inline void PrintTo(const Setup& setup, std::ostream* out) { *out << name_of(setup); }
 // Every engine on every transport, for INSTANTIATE_TEST_SUITE_P.
 std::vector<Setup> all_setups();
 
@@ -78,6 +81,22 @@ class Harness {
   Setup setup_;
   SimNetwork network_;
   std::unique_ptr<Engine> engine_, other_;
+};
+
+// A test that runs once for each setup.
+class EngineTest : public testing::TestWithParam<Setup> {
+ protected:
+  void SetUp() override {
+    if (std::string_view(GetParam().engine) == "uring") SKIP_WITHOUT(io_uring);
+    start({});
+  }
+  void start(const EngineOptions& options) {
+    harness_ = std::make_unique<Harness>(GetParam(), options);
+  }
+  Harness& harness() { return *harness_; }
+  Engine& engine() { return harness_->engine(); }
+
+  std::unique_ptr<Harness> harness_;
 };
 
 // Notes what it is told, and does what the test hangs in.

@@ -264,7 +264,12 @@ void SimEngine::serve(Socket& socket) {
     ++events_;
     socket.events->on_sent(socket.sent_total);
   }
-  if (socket.flags & (kLeaving | kPaused)) return;
+  if (socket.flags & kLeaving) return;
+  if (connection(socket).peer_reset) {  // noticed by a paused socket too
+    fail(socket, {Errc::connection_reset});
+    return;
+  }
+  if (socket.flags & kPaused) return;
   if (socket.extra) {
     auto [block, size] = unread_of(socket)->take();
     if (unread_of(socket)->empty()) drop_unread(socket);
@@ -277,10 +282,6 @@ void SimEngine::serve(Socket& socket) {
 
 void SimEngine::receive(Socket& socket) {
   SimConnection& connection = this->connection(socket);
-  if (connection.peer_reset) {
-    fail(socket, {Errc::connection_reset});
-    return;
-  }
   bool end = connection.to_server.empty();
   if (end && (!connection.peer_ended || (socket.flags & kEnded))) return;
   if (kept_.size() >= options_.receive_blocks) {
