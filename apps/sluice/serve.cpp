@@ -23,35 +23,36 @@ namespace {
 
 void complain(std::string_view what) { fmt::print(stderr, "sluice: {}\n", what); }
 
-// What the user can do about a failure, in terms of this program's options.
-std::string_view advice(Errc code) {
-  switch (code) {
+// What went wrong, and what to do about it in terms of this program's options.
+std::string sentence(const Error& error) {
+  switch (error.code) {
     case Errc::address_in_use:
-      return "stop the program that has it, or choose another port, for example --port 8081";
+      return error.detail + " (--port N)";
     case Errc::address_not_available:
-      return "no network interface has that address; http://127.0.0.1:8080/ and http://*:8080/ "
-             "always work";
-    case Errc::permission_denied:
-      return "ports below 1024 need privileges: choose a higher one, for example --port 8080";
+      return error.detail + "; http://*:PORT/ stands for all it has";
     case Errc::bad_prefix:
-    case Errc::bad_host:
-      return "--listen needs a URL like http://127.0.0.1:8080/";
+      return "--listen " + error.detail;
+    case Errc::invalid_argument:
+      return error.detail + "; --echo and --broadcast need a path that nothing else has";
     case Errc::unavailable:
-      return "--engine auto takes what this machine offers";
+      return error.message() + "; --engine auto takes what there is";
+    case Errc::permission_denied:
+    case Errc::not_found:
+    case Errc::io_failed:
+      return error.detail.empty() ? error.message() : error.detail;
     default:
-      return {};
+      return error.message();
   }
 }
 
 int exit_code(Errc code) {
   const bool usage =
-      code == Errc::bad_prefix || code == Errc::bad_host || code == Errc::bad_setting;
+      code == Errc::bad_prefix || code == Errc::bad_setting || code == Errc::invalid_argument;
   return usage ? exit_usage : exit_runtime;
 }
 
 int fail(const Error& error) {
-  const std::string_view words = advice(error.code);
-  complain(fmt::format("{}{}{}", error.message(), words.empty() ? "" : "; ", words));
+  complain(sentence(error));
   return exit_code(error.code);
 }
 

@@ -90,7 +90,14 @@ class CommandLine(unittest.TestCase):
     def test_bad_urls(self):
         for url in ("127.0.0.1:8080", "ftp://127.0.0.1:8080/", "http://127.0.0.1:99999/",
                     "http://:8080/", "http://127.0.0.1:x/", ""):
-            self.fails(2, "http://127.0.0.1:8080/", "serve", "--root", SITE, "--listen", url)
+            self.fails(2, "http://localhost:8080/", "serve", "--root", SITE, "--listen", url)
+
+    def test_path_that_is_taken(self):
+        self.fails(2, "--echo", "serve", "--port", "0", "--echo", "/chat")
+        self.fails(2, "--echo", "serve", "--port", "0", "--echo", "/{}")
+
+    def test_address_of_another_machine(self):
+        self.fails(1, "203.0.113.1", "serve", "--root", SITE, "--listen", "http://203.0.113.1:0/")
 
     def test_folder_that_cannot_be_served(self):
         with tempfile.TemporaryDirectory() as folder:
