@@ -154,17 +154,19 @@ core::SessionEvents Server::Impl::events() const {
   return told;
 }
 
-std::vector<std::string> Server::Impl::named_hosts() const {
-  std::vector<std::string> names;
+std::vector<core::ServedHost> Server::Impl::served_hosts() const {
+  std::vector<core::ServedHost> served;
+  bool any_named = false;
   for (const api::Prefix& prefix : prefixes) {
-    if (!prefix.named) return {};
-    std::string name = prefix.host;
+    any_named = any_named || prefix.named;
+    std::string name = prefix.named ? prefix.host : "";
     for (char& c : name) {
       if (c >= 'A' && c <= 'Z') c = char(c + 32);
     }
-    names.push_back(std::move(name));
+    served.push_back({prefix.port, std::move(name)});
   }
-  return names;
+  if (!any_named) served.clear();
+  return served;
 }
 
 Result<void> Server::Impl::make_files() {
@@ -274,11 +276,11 @@ Result<void> Server::Impl::start() {
   if (prefixes.empty()) prefixes.push_back(api::prefix_of(owner.host, owner.port));
 
   auto made = std::make_shared<core::ServerSession>(settings(), events(), router, make_cipher());
-  made->hosts = named_hosts();
   made->owner = this;
   if (auto result = make_files(); !result) return fail(result.error());
   made->body_source = files.get();
   if (auto result = make_loops(made); !result) return fail(result.error());
+  made->hosts = served_hosts();  // ports that were 0 are known now
   made->dispatcher.start();
   {
     std::lock_guard lock(mutex);

@@ -79,7 +79,7 @@ struct Server::Impl {
   core::SessionEvents events() const;
   Result<void> make_files();
   Result<void> make_loops(const std::shared_ptr<core::ServerSession>& made);
-  std::vector<std::string> named_hosts() const;
+  std::vector<core::ServedHost> served_hosts() const;
   std::size_t open_connections() const;
   std::size_t open_listeners() const;
 };

@@ -66,12 +66,15 @@ void ServerSession::on_closed(Connection&) { open_connections.fetch_sub(1); }
 bool ServerSession::check_host(Exchange& exchange) {
   if (hosts.empty()) return true;
   std::string_view host = exchange.head.host;
-  // The port is not part of the comparison: the socket has decided it.
+  // The port of the field is not compared: that of the socket has decided.
   if (std::size_t colon = host.rfind(':'); colon != std::string_view::npos && host.back() != ']') {
     host = host.substr(0, colon);
   }
   std::string wanted = lower_case(host);
-  return std::find(hosts.begin(), hosts.end(), wanted) != hosts.end();
+  std::uint16_t port = exchange.connection->local.port;
+  return std::any_of(hosts.begin(), hosts.end(), [&](const ServedHost& served) {
+    return served.port == port && (served.name.empty() || served.name == wanted);
+  });
 }
 
 BodyPlan ServerSession::on_head(Exchange& exchange) {
@@ -120,7 +123,7 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
   return plan;
 }
 
-// False when the exchange was answered: 405, or OPTIONS *.
+// False when the exchange was answered: 405.
 bool ServerSession::route(Exchange& exchange) {
   const http::RequestHead& head = exchange.head;
   if (router.empty()) return true;
@@ -287,7 +290,11 @@ void ServerSession::run_handler(Exchange& exchange) {
   }
   const RequestHandler& handler = exchange.route ? exchange.route->handler : events.on_http_request;
   if (!handler) {
-    respond_error(exchange, Errc::http_no_route);
+    if (exchange.head.form == http::TargetForm::asterisk) {
+      respond(exchange);  // OPTIONS *: only whether anybody is here (RFC 9110, section 9.3.7)
+    } else {
+      respond_error(exchange, Errc::http_no_route);
+    }
     return;
   }
   std::string_view name =

@@ -75,6 +75,12 @@ class BodySource {
   virtual bool run_blocking(Shard& shard, base::Task work, base::Task done) = 0;
 };
 
+// What a prefix serves: Host fields with this name on connections to this port.
+struct ServedHost {
+  std::uint16_t port = 0;
+  std::string name;  // lower case; empty: any Host field
+};
+
 class ServerSession {
  public:
   ServerSession(SessionSettings settings, SessionEvents events, const Router& router,
@@ -131,8 +137,7 @@ class ServerSession {
   std::vector<Shard*> shards;   // filled before any thread runs
   const void* owner = nullptr;  // whose session this is
   BodySource* body_source = nullptr;
-  // A Host field must be one of these (with the port as given); empty: any. Lower case.
-  std::vector<std::string> hosts;
+  std::vector<ServedHost> hosts;  // empty: any Host field on any port
   std::shared_ptr<std::atomic<std::uint32_t>> deferred;
   std::atomic<std::uint64_t> open_connections{0};
 
