@@ -384,6 +384,7 @@ TEST_P(Serving, AStreamAtTheClientsPace) {
   got = slow.read();
   EXPECT_TRUE(got.complete);
   EXPECT_TRUE(got.body == content);
+  EXPECT_TRUE(server_.stop());  // the handler knows `content`
 }
 
 // Cannot be measured.
