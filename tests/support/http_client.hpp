@@ -174,6 +174,8 @@ class HttpClient {
     }
     return in_;
   }
+  // Exactly so many, appended to `out`; false when the connection ends or time is over before.
+  bool read_bytes(std::size_t bytes, std::string& out) { return take(bytes, out); }
   // True when the server has ended the connection (FIN or reset) and nothing is left to read.
   bool at_end() {
     while (in_.empty() && fill()) {
