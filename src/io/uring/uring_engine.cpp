@@ -65,6 +65,7 @@ UringEngine::UringEngine(const EngineOptions& options)
       receive_ring_(pool_, options.receive_block_bytes, options.receive_blocks) {}
 
 UringEngine::~UringEngine() {
+  for (const Accepted& accepted : accepted_) ::close(accepted.fd);
   if (ring_made_) ::io_uring_queue_exit(&ring_);
   if (event_ >= 0) ::close(event_);
 }
