@@ -51,6 +51,7 @@ TEST_P(EngineTurn, ClosingAListenerServesItsBacklogFirst) {
   int listening = harness().listening();
   engine().listen(listener.listener, listening, listener);
   std::vector<std::unique_ptr<Peer>> peers;
+  peers.reserve(20);
   for (int i = 0; i < 5; ++i) peers.push_back(harness().connect_to(listening));
   engine().close_listener(listener.listener);
   engine().close_listener(listener.listener);  // a second time changes nothing
@@ -92,6 +93,7 @@ TEST_P(EngineTurn, LeavingAListenerKeepsItAndItsBacklog) {
   ListenRecorder listener;
   int listening = harness().listening();
   std::vector<std::unique_ptr<Peer>> peers;
+  peers.reserve(20);
   engine().listen(listener.listener, listening, listener);
   peers.push_back(harness().connect_to(listening));
   ASSERT_TRUE(harness().until([&] { return listener.accepted.size() == 1; }));
@@ -117,6 +119,7 @@ TEST_P(EngineTurn, AListenerMayBeClosedWhileItAccepts) {
   engine().listen(listener.listener, listening, listener);
   listener.when_accepted = [&](int) { engine().close_listener(listener.listener); };
   std::vector<std::unique_ptr<Peer>> peers;
+  peers.reserve(20);
   for (int i = 0; i < 4; ++i) peers.push_back(harness().connect_to(listening));
   ASSERT_TRUE(harness().until([&] { return listener.closed == 1; }));
   EXPECT_EQ(listener.accepted.size(), 4u);
@@ -129,6 +132,7 @@ TEST_P(EngineTurn, NoMoreIsAcceptedInOneTurnThanAllowed) {
   int listening = harness().listening();
   engine().listen(listener.listener, listening, listener);
   std::vector<std::unique_ptr<Peer>> peers;
+  peers.reserve(20);
   for (int i = 0; i < 10; ++i) peers.push_back(harness().connect_to(listening));
   std::size_t before = 0;
   ASSERT_TRUE(harness().until([&] {
@@ -151,6 +155,7 @@ int run_out_of_descriptors(const Setup& setup) {
   ListenRecorder listener;
   int listening = harness.listening();
   std::vector<std::unique_ptr<Peer>> peers;
+  peers.reserve(20);
   for (int i = 0; i < 4; ++i) peers.push_back(harness.connect_to(listening));
   std::vector<int> plugs;
   rlimit limit{40, 40};
@@ -239,6 +244,7 @@ TEST_P(EngineTurn, ManyThreadsMayWakeWhileTheEngineWorks) {
   recorder.adopt(engine(), fd);
   std::atomic<bool> over{false};
   std::vector<std::thread> wakers;
+  wakers.reserve(3);
   for (int i = 0; i < 3; ++i) {
     wakers.emplace_back([&] {
       while (!over.load()) {

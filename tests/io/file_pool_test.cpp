@@ -35,6 +35,7 @@ TEST(FilePool, ManyThreadsSubmitAndEveryJobRunsOnce) {
   {
     FilePool pool(3);
     std::vector<std::thread> submitters;
+    submitters.reserve(4);
     for (int t = 0; t < 4; ++t) {
       submitters.emplace_back([&] {
         for (int i = 0; i < 2000; ++i) {
