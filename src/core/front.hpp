@@ -40,8 +40,8 @@ class ByteStream {
  public:
   // Room for `bytes` that commit() then sends; valid until the next call. At most 8,192 bytes.
   virtual std::byte* reserve(std::size_t bytes) = 0;
-  virtual void commit(std::size_t bytes) = 0;
-  virtual void write(Bytes bytes) = 0;  // copies
+  virtual void commit(std::size_t bytes, bool droppable) = 0;  // droppable: see write_block()
+  virtual void write(Bytes bytes) = 0;                         // copies
   // Sends a part of `block` and keeps the block until then. `droppable`: a whole message that
   // drop_oldest() may take back.
   virtual void write_block(base::Block& block, Bytes part, bool droppable) = 0;

@@ -253,8 +253,11 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
   Connection& connection = *exchange.connection;
   if (!dispatcher.uses_pool()) {
     bool fine = dispatcher.call(connection, "on_data", [&] { exchange.on_data(piece, last); });
-    if (!fine && exchange.port && !exchange.answered && !exchange.late) {
-      respond_error(exchange, Errc::handler_threw);
+    if (!fine) {
+      exchange.on_data = nullptr;
+      if (exchange.port && !exchange.answered && !exchange.late) {
+        respond_error(exchange, Errc::handler_threw);
+      }
     }
     if (last && exchange.port) after_body(exchange);
     return;
@@ -265,12 +268,16 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
   ++exchange.on_pool;
   PoolQueue::Event event;
   event.bytes = piece.size();
-  event.work = [this, &exchange, &connection, piece, last] {
-    dispatcher.call(connection, "on_data", [&] { exchange.on_data(piece, last); });
+  auto threw = std::make_shared<bool>(false);
+  event.work = [this, &exchange, &connection, piece, last, threw] {
+    *threw = !dispatcher.call(connection, "on_data", [&] { exchange.on_data(piece, last); });
   };
-  event.done = [this, &exchange, pinned, last] {
+  event.done = [this, &exchange, pinned, last, threw] {
     if (pinned) pinned->release();
     left_pool(exchange);
+    if (*threw && exchange.port && !exchange.answered && !exchange.late) {
+      respond_error(exchange, Errc::handler_threw);
+    }
     if (last && exchange.port) after_body(exchange);
     exchange.release();
   };
@@ -278,6 +285,7 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
 }
 
 void ServerSession::after_body(Exchange& exchange) {
+  exchange.on_data = nullptr;  // what it holds goes with it, a BodyWriter perhaps
   if (exchange.answer_after_body && !exchange.answered && !exchange.late) respond(exchange);
 }
 
@@ -437,6 +445,7 @@ void ServerSession::abort_answer(Exchange& exchange) {
     late->release();
   }
   if (body_source) body_source->stream_aborted(exchange);
+  exchange.on_data = nullptr;  // it may hold the writer that holds this exchange
 }
 
 void ServerSession::on_writable(Exchange& exchange) {

@@ -275,7 +275,7 @@ void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable
     if (!at) return disconnect(Errc::out_of_memory);
     std::byte* end = ws::write_frame_header(at, header);
     if (!payload.empty()) std::memcpy(end, payload.data(), payload.size());
-    stream_->commit(std::size_t(end - at) + payload.size());
+    stream_->commit(std::size_t(end - at) + payload.size(), droppable);
     return;
   }
   base::BlockRef block = shard_.blocks.take(bound);

@@ -38,6 +38,8 @@ class WebSocket final : public StreamEvents {
   SendStatus ping(std::string_view payload);
   SendStatus close(std::uint16_t code, std::string_view reason);
   void disconnect(const Error& why);
+  // The connection is being ended: nothing more is told but on_disconnect, nothing more is sent.
+  void cut_off() { failed_ = true; }
   // The thread pool has too much of this connection, or room again.
   void pool_pause(bool paused);
 

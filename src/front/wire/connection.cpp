@@ -202,11 +202,11 @@ void Connection::mark_dirty() {
 
 std::byte* Connection::reserve(std::size_t bytes) { return shard->scratch.reserve(bytes); }
 
-void Connection::commit(std::size_t bytes) {
+void Connection::commit(std::size_t bytes, bool droppable) {
   core::Scratch& scratch = shard->scratch;
   std::byte* at = scratch.reserve(0);
   scratch.commit(bytes);
-  write_block(scratch.block(), {at, bytes}, false);
+  write_block(scratch.block(), {at, bytes}, droppable);
 }
 
 void Connection::write(Bytes bytes) {
@@ -214,7 +214,7 @@ void Connection::write(Bytes bytes) {
     std::byte* at = reserve(bytes.size());
     if (!at) return close_now(io::CloseMode::abort);
     std::memcpy(at, bytes.data(), bytes.size());
-    commit(bytes.size());
+    commit(bytes.size(), false);
     return;
   }
   base::BlockRef block = shard->blocks.take(bytes.size());
@@ -357,7 +357,7 @@ void Connection::close_when_drained(bool linger) {
   linger_ = linger_ || linger;
   if (linger_ && phase_ != Phase::linger) {
     auto limit = std::uint64_t(loop_.session().settings.timeouts.drain_entity_body.count());
-    set_phase(Phase::linger, limit == 0 ? kLingerLimit : std::min(limit, kLingerLimit));
+    begin_linger(limit == 0 ? kLingerLimit : std::min(limit, kLingerLimit));
   } else if (!linger_) {
     set_phase(Phase::none, 0);
   }
@@ -373,7 +373,7 @@ void Connection::finish(std::uint64_t linger_milliseconds) {
   if (closing_ || close_called_) return;
   closing_ = true;
   linger_ = true;
-  set_phase(Phase::linger, linger_milliseconds);
+  begin_linger(linger_milliseconds);
   settle();
   if (out_.empty() && !socket_.sending()) {
     after_drained();
@@ -390,7 +390,10 @@ void Connection::close_now(io::CloseMode mode) {
 
 void Connection::abort(const Error&) { close_now(io::CloseMode::abort); }
 void Connection::abort_now(const Error&) { close_now(io::CloseMode::abort); }
-void Connection::disconnect(const Error&) { close_now(io::CloseMode::graceful); }
+void Connection::disconnect(const Error&) {
+  if (websocket) websocket->cut_off();
+  close_now(io::CloseMode::graceful);
+}
 
 void Connection::on_detached(int fd, Bytes) {
   ::close(fd);
@@ -420,6 +423,19 @@ void Connection::on_closed(const Error& why) {
   if (!dirty_) release();  // else the flush that is due lets it go
 }
 
+// What the peer has taken: what the kernel has got, less what it still holds.
+std::uint64_t Connection::taken() const {
+  int held = 0;
+  if (socket_.fd >= 0 && ::ioctl(socket_.fd, SIOCOUTQ, &held) != 0) held = 0;
+  return socket_.sent_total - std::min<std::uint64_t>(socket_.sent_total, std::uint64_t(held));
+}
+
+void Connection::begin_linger(std::uint64_t milliseconds) {
+  linger_limit_ = std::uint32_t(milliseconds);
+  linger_mark_ = taken();
+  set_phase(Phase::linger, milliseconds);
+}
+
 void Connection::check_send_rate() {
   if (out_.empty() || closed_ || close_called_) {
     rate_since_ = base::never;
@@ -427,26 +443,22 @@ void Connection::check_send_rate() {
   }
   std::uint32_t rate = loop_.session().settings.timeouts.min_send_rate;
   if (rate == 0 || warming_) return;
-  // What the peer has taken: what the kernel has, less what it still holds.
-  int held = 0;
-  if (socket_.fd >= 0 && ::ioctl(socket_.fd, SIOCOUTQ, &held) != 0) held = 0;
-  std::uint64_t taken =
-      socket_.sent_total - std::min<std::uint64_t>(socket_.sent_total, std::uint64_t(held));
+  std::uint64_t taken_by_now = taken();
   if (rate_since_ == base::never) {
     rate_since_ = shard->now;
-    rate_mark_ = taken;
+    rate_mark_ = taken_by_now;
     return;
   }
   base::Duration span = shard->now - rate_since_;
   if (span < kRateSpan) return;
   double wanted = double(rate) * std::chrono::duration<double>(span).count();
-  if (double(taken - rate_mark_) < wanted) {
+  if (double(taken_by_now - rate_mark_) < wanted) {
     loop_.session().reject(this, Errc::send_rate_timeout, *shard);
     close_now(io::CloseMode::abort);
     return;
   }
   rate_since_ = shard->now;
-  rate_mark_ = taken;
+  rate_mark_ = taken_by_now;
 }
 
 // --- Time
@@ -495,9 +507,17 @@ void Connection::on_timer() {
     case Phase::queue:
       if (exchange_) session.on_queue_timeout(*exchange_);
       break;
-    case Phase::linger:
-      close_now(io::CloseMode::abort);
+    case Phase::linger: {
+      // A peer that still takes what was sent gets the rest of it.
+      std::uint64_t rate = session.settings.timeouts.min_send_rate;
+      std::uint64_t enough = std::max<std::uint64_t>(1, rate * linger_limit_ / 1000);
+      if (taken() >= linger_mark_ + enough) {
+        begin_linger(linger_limit_);
+      } else {
+        close_now(io::CloseMode::abort);
+      }
       break;
+    }
     case Phase::stream:
       if (stream_) stream_->on_timer();
       break;

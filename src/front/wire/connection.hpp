@@ -66,7 +66,7 @@ class Connection final : public core::Connection,
 
   // core::ByteStream
   std::byte* reserve(std::size_t bytes) override;
-  void commit(std::size_t bytes) override;
+  void commit(std::size_t bytes, bool droppable) override;
   void write(Bytes bytes) override;
   void write_block(base::Block& block, Bytes part, bool droppable) override;
   void write_shared(const base::SharedBytes& bytes, bool droppable) override;
@@ -120,6 +120,8 @@ class Connection final : public core::Connection,
   void send_file_window();
   void after_drained();
   void close_when_drained(bool linger);
+  void begin_linger(std::uint64_t milliseconds);
+  std::uint64_t taken() const;
   void close_now(io::CloseMode mode);
   void set_phase(Phase phase, std::uint64_t milliseconds);
   static void timer_fired(void* self);
@@ -139,7 +141,9 @@ class Connection final : public core::Connection,
   std::uint64_t sent_seen_ = 0;    // of Socket::sent_total
   std::uint64_t rate_mark_ = 0;    // bytes that the peer had taken at rate_since_
   base::Instant rate_since_ = base::never;
-  std::uint64_t file_window_ = 0;  // bytes of the file in front that are known to be cached
+  std::uint64_t file_window_ = 0;   // bytes of the file in front that are known to be cached
+  std::uint64_t linger_mark_ = 0;   // bytes that the peer had taken when lingering began (anew)
+  std::uint32_t linger_limit_ = 0;  // milliseconds
   std::uint16_t drain_code_ = 0;
   Phase phase_ = Phase::none;
   bool reading_body_ = false, body_chunked_ = false, body_paused_ = false, body_done_ = false;

@@ -42,7 +42,8 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
       stream_->on_bytes(block, rest);
       used = bytes.size();
     } else if (closing_) {
-      linger_ = true;  // the client is still sending: a plain close would take its answer away
+      // The client is still sending: a plain close would take its answer away.
+      close_when_drained(true);
       used = bytes.size();
     } else if (!exchange_) {
       if (budget_is_used_up()) {
@@ -233,7 +234,7 @@ void Connection::send_head(const http1::ResponseHeadOut& head, std::string_view 
   if (!at) return close_now(io::CloseMode::abort);
   char* end = http1::write_response_head(at, head);
   if (!body.empty()) std::memcpy(end, body.data(), body.size());
-  commit(std::size_t(end - at) + body.size());
+  commit(std::size_t(end - at) + body.size(), false);
 }
 
 void Connection::respond(core::Exchange& exchange) {
@@ -381,7 +382,7 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
   if (block) {
     write_block(*block, {at, size}, false);
   } else {
-    commit(size);
+    commit(size, false);
   }
   return !budget_is_used_up();
 }
