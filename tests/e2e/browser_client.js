@@ -167,6 +167,14 @@ async function shows(page) {
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize({ width: 360, height: 740 });
   await page.screenshot({ path: join(folder, "phone.png"), fullPage: true });
+  // Nothing sticks out of its card, nor the page out of a phone.
+  const out = await page.evaluate(() => [...document.querySelectorAll(".card :is(p, h2, input, select, button, ol, progress)")]
+    .filter((element) => {
+      const card = element.closest(".card"), style = getComputedStyle(card);
+      const right = card.getBoundingClientRect().right - parseFloat(style.paddingRight);
+      return element.getBoundingClientRect().right > right + 1;
+    }).map((element) => element.id || element.className || element.textContent));
+  assert.deepEqual(out, []);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, "the page is wider than a phone");
 }
