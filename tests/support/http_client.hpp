@@ -82,13 +82,19 @@ class HttpClient {
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // connect() too
     int on = 1;
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&storage), size) != 0) disconnect();
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&storage), size) != 0) {
+      connect_error_ = errno;
+      // Interrupted, it goes on by itself.
+      if (connect_error_ == EINTR) connect_error_ = wait_until_connected();
+      if (connect_error_ != 0) disconnect();
+    }
   }
   ~HttpClient() { disconnect(); }
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
   bool connected() const { return fd_ >= 0; }
+  int connect_error() const { return connect_error_; }  // errno, 0 when it connected
   int fd() const { return fd_; }
 
   // All of it, or false.
@@ -185,6 +191,19 @@ class HttpClient {
   bool was_reset() const { return reset_; }
 
  private:
+  int wait_until_connected() {
+    pollfd waiting{fd_, POLLOUT, 0};
+    int ready = 0;
+    do {
+      ready = ::poll(&waiting, 1, static_cast<int>(timeout_.count()));
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0) return ETIMEDOUT;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+  }
+
   // More bytes from the peer. False at the end, on an error and when time is over.
   bool fill() {
     if (fd_ < 0 || ended_) return false;
@@ -274,7 +293,7 @@ class HttpClient {
     }
   }
 
-  int fd_ = -1;
+  int fd_ = -1, connect_error_ = 0;
   std::chrono::milliseconds timeout_;
   std::string in_;
   bool ended_ = false, reset_ = false;
