@@ -24,7 +24,8 @@ void FileCache::put(const FileKey& key, FoundRef found) {
   if (auto known = index_.find(key); known != index_.end()) {
     drop(shelf_of(*known->second), known->second);
   }
-  if (bytes > limits_.bytes / 8) return;
+  const std::size_t descriptors = made.found->descriptors();
+  if (bytes > limits_.bytes / 8 || descriptors > limits_.descriptors) return;
   Shelf& shelf = shelf_of(made);
   const std::size_t most = &shelf == &bad_ ? limits_.failures : limits_.entries;
   if (most == 0) return;
@@ -33,7 +34,11 @@ void FileCache::put(const FileKey& key, FoundRef found) {
     Shelf& fuller = bad_.entries.empty() ? good_ : bad_;
     drop(fuller, std::prev(fuller.entries.end()));
   }
+  while (descriptors_ + descriptors > limits_.descriptors) {
+    drop(good_, std::prev(good_.entries.end()));
+  }
   shelf.entries.push_front(std::move(made));
+  descriptors_ += descriptors;
   shelf.bytes += bytes;
   const Entry& entry = shelf.entries.front();
   index_.emplace(FileKey{entry.root, entry.path}, shelf.entries.begin());
@@ -42,6 +47,7 @@ void FileCache::put(const FileKey& key, FoundRef found) {
 void FileCache::drop(Shelf& shelf, std::list<Entry>::iterator entry) {
   index_.erase(FileKey{entry->root, entry->path});
   shelf.bytes -= entry->bytes;
+  descriptors_ -= entry->found->descriptors();
   shelf.entries.erase(entry);
 }
 

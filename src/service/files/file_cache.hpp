@@ -1,8 +1,8 @@
 // service/files/file_cache.hpp - what one shard knows of hot files.
 //
-// Bounded by entries and bytes; the one used longest ago goes first. Failures have a bound of their
-// own, so that a client that asks for what is not there cannot drive out what is. Layer: service.
-// Thread: shard.
+// Bounded by entries, bytes and descriptors; the one used longest ago goes first. Failures have a
+// bound of their own, so that a client that asks for what is not there cannot drive out what is.
+// Layer: service. Thread: shard.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,7 @@ struct FileCacheLimits {
   std::size_t entries = 1024;
   std::size_t bytes = std::size_t{32} << 20;
   std::size_t failures = 256;
+  std::size_t descriptors = 1024;
 };
 
 class FileCache {
@@ -47,6 +48,7 @@ class FileCache {
 
   std::size_t size() const { return index_.size(); }
   std::size_t bytes() const { return good_.bytes + bad_.bytes; }
+  std::size_t descriptors() const { return descriptors_; }
 
  private:
   struct Entry {
@@ -67,6 +69,7 @@ class FileCache {
 
   const FileCacheLimits limits_;
   Shelf good_, bad_;
+  std::size_t descriptors_ = 0;
   std::unordered_map<FileKey, std::list<Entry>::iterator, FileKeyHash> index_;
 };
 

@@ -3,10 +3,11 @@
 // Layer: service. Thread: shards; look-ups on the file pool.
 #include "service/files/file_service.hpp"
 
-#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +29,16 @@ std::shared_ptr<const Root> application_root() {
   root->options.hidden_files = true;
   root->options.follow_symlinks_out = true;
   return root;
+}
+
+// Connections need descriptors more than files do. The soft limit is raised to the hard one at
+// start-up.
+FileCacheLimits within_the_process(FileCacheLimits limits, std::size_t shards) {
+  rlimit most{};
+  if (::getrlimit(RLIMIT_NOFILE, &most) != 0 || most.rlim_max == RLIM_INFINITY) return limits;
+  const std::size_t share = most.rlim_max / 4 / std::max<std::size_t>(shards, 1);
+  limits.descriptors = std::min(limits.descriptors, share);
+  return limits;
 }
 
 // What would be different a moment later without any change of a file is not remembered.
@@ -75,8 +86,9 @@ FileService::FileService(std::size_t shards, Submit submit, Log log, http::Media
       log_(std::move(log)),
       types_(std::move(types)),
       application_(application_root()) {
+  const FileCacheLimits bounds = within_the_process(limits, shards);
   for (std::size_t i = 0; i < shards; ++i) {
-    shards_.push_back(std::make_unique<KnownToShard>(limits));
+    shards_.push_back(std::make_unique<KnownToShard>(bounds));
   }
 }
 

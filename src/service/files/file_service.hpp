@@ -49,7 +49,8 @@ class FileService final : public core::BodySource {
   static constexpr base::Duration kFresh = std::chrono::milliseconds(500);
   static constexpr base::Duration kStale = std::chrono::seconds(1);
 
-  // `shards`: indexes of shards are below it.
+  // `shards`: indexes of shards are below it. Of the descriptors that the process may have, at most
+  // a quarter is kept for hot files, whatever `limits` says.
   FileService(std::size_t shards, Submit submit, Log log, http::MediaTypes types,
               FileCacheLimits limits = {});
   ~FileService() override;

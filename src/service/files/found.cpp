@@ -180,6 +180,12 @@ std::size_t Found::memory() const {
   return bytes;
 }
 
+std::size_t Found::descriptors() const {
+  std::size_t count = 0;
+  for (const VersionRef& version : versions) count += version && version->file;
+  return count;
+}
+
 FoundRef look_up(const Root& root, const FilePath& path, const http::MediaTypes& types,
                  const FoundRef& previous, base::Instant checked) {
   auto found = std::make_shared<Found>();

@@ -56,6 +56,8 @@ struct Found {
   }
   // About what it keeps in memory.
   std::size_t memory() const;
+  // How many descriptors it keeps open.
+  std::size_t descriptors() const;
 };
 using FoundRef = std::shared_ptr<const Found>;
 
