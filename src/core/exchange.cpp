@@ -14,10 +14,9 @@ namespace {
 constexpr std::size_t kKeptCapacity = 64 * 1024;
 
 void clear_string(std::string& text) {
-  if (text.empty()) return;
   if (text.capacity() > kKeptCapacity) {
-    text = std::string();
-  } else {
+    std::string().swap(text);  // an assignment may keep the memory
+  } else if (!text.empty()) {
     text.clear();
   }
 }

@@ -5,6 +5,8 @@
 // those of the calling thread.
 #pragma once
 
+#include <malloc.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -12,12 +14,20 @@
 namespace sluice::test {
 
 inline thread_local std::size_t new_calls = 0;
+inline thread_local std::size_t live_bytes = 0;  // given out and not yet given back
 inline thread_local std::size_t fail_after = 0;  // 1: the next call fails; 0: none does
 
 inline void* hooked_new(std::size_t bytes) {
   ++new_calls;
   if (fail_after != 0 && --fail_after == 0) return nullptr;
-  return std::malloc(bytes != 0 ? bytes : 1);
+  void* memory = std::malloc(bytes != 0 ? bytes : 1);
+  live_bytes += ::malloc_usable_size(memory);
+  return memory;
+}
+
+inline void hooked_delete(void* memory) {
+  live_bytes -= ::malloc_usable_size(memory);
+  std::free(memory);
 }
 
 // How often `work` asks for memory.
@@ -62,15 +72,15 @@ SLUICE_TEST_NOINLINE void* operator new(std::size_t bytes, const std::nothrow_t&
 SLUICE_TEST_NOINLINE void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
   return sluice::test::hooked_new(bytes);
 }
-SLUICE_TEST_NOINLINE void operator delete(void* memory) noexcept { std::free(memory); }
-SLUICE_TEST_NOINLINE void operator delete[](void* memory) noexcept { std::free(memory); }
-SLUICE_TEST_NOINLINE void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+SLUICE_TEST_NOINLINE void operator delete(void* memory) noexcept { sluice::test::hooked_delete(memory); }
+SLUICE_TEST_NOINLINE void operator delete[](void* memory) noexcept { sluice::test::hooked_delete(memory); }
+SLUICE_TEST_NOINLINE void operator delete(void* memory, std::size_t) noexcept { sluice::test::hooked_delete(memory); }
 SLUICE_TEST_NOINLINE void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
+  sluice::test::hooked_delete(memory);
 }
 SLUICE_TEST_NOINLINE void operator delete(void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
+  sluice::test::hooked_delete(memory);
 }
 SLUICE_TEST_NOINLINE void operator delete[](void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
+  sluice::test::hooked_delete(memory);
 }
