@@ -170,13 +170,13 @@ std::vector<core::ServedHost> Server::Impl::served_hosts() const {
 }
 
 Result<void> Server::Impl::make_files() {
-  std::uint32_t shards = owner.shards ? owner.shards : allowed_cpus();
+  std::uint32_t count = owner.shards ? owner.shards : allowed_cpus();
   {
     std::lock_guard lock(pool_mutex);
     pool = std::make_unique<io::FilePool>(kFileThreads);
   }
   files = std::make_unique<service::FileService>(
-      shards,
+      count,
       [this](base::Task task) {
         std::lock_guard lock(pool_mutex);
         return pool && pool->submit(std::move(task));
@@ -194,11 +194,11 @@ Result<void> Server::Impl::make_files() {
 Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>& made) {
   std::uint32_t count = owner.shards ? owner.shards : allowed_cpus();
   io::raise_descriptor_limit();
-  io::EngineOptions options;
-  options.receive_block_bytes = owner.read_buffer_size;
-  options.receive_blocks = std::size_t{256} * owner.fine_tune.high_perf_accepts_per_worker;
-  options.accepts_per_wake = std::size_t{16} * owner.fine_tune.high_perf_accepts_per_worker;
-  options.inline_completions = owner.fine_tune.inline_completions;
+  io::EngineOptions engine_options;
+  engine_options.receive_block_bytes = owner.read_buffer_size;
+  engine_options.receive_blocks = std::size_t{256} * owner.fine_tune.high_perf_accepts_per_worker;
+  engine_options.accepts_per_wake = std::size_t{16} * owner.fine_tune.high_perf_accepts_per_worker;
+  engine_options.inline_completions = owner.fine_tune.inline_completions;
   auto kind = owner.engine == EngineKind::uring   ? io::EngineKind::uring
               : owner.engine == EngineKind::epoll ? io::EngineKind::epoll
                                                   : io::EngineKind::automatic;
@@ -220,7 +220,7 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
   sockets = std::move(*opened);
 
   for (std::uint32_t i = 0; i < count; ++i) {
-    auto choice = io::make_engine(kind, options);
+    auto choice = io::make_engine(kind, engine_options);
     if (!choice) {
       loops.clear();
       return choice.error();
