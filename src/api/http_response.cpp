@@ -106,20 +106,19 @@ void ResponseBase::set_range(std::optional<std::uint64_t> first, std::optional<s
 
 Reply HttpResponse::defer() {
   core::ServerSession& session = exchange_->shard.session;
-  if (exchange_->late || exchange_->answered) return Reply(new core::Late());
+  if (exchange_->late || exchange_->answered) return Reply(new core::Late(Errc::already_replied));
   std::uint32_t waiting = session.deferred->fetch_add(1) + 1;
   if (waiting > session.settings.limits.deferred) {
     session.deferred->fetch_sub(1);
-    exchange_->set_error(Errc::deferred_full);
-    exchange_->add_field("Retry-After", "1");
-    return Reply(new core::Late());
+    exchange_->answer.error = Errc::deferred_full;
+    return Reply(new core::Late(Errc::deferred_full));
   }
   return Reply(
       new core::Late(*exchange_, session.settings.limits.send_queue_bytes, session.deferred));
 }
 
 BodyWriter HttpResponse::stream() {
-  if (exchange_->late || exchange_->answered) return BodyWriter(new core::Late());
+  if (exchange_->late || exchange_->answered) return BodyWriter(new core::Late(Errc::already_replied));
   auto* late = new core::Late(*exchange_, exchange_->shard.session.settings.limits.send_queue_bytes,
                               nullptr);
   BodyWriter writer(late);

@@ -13,8 +13,8 @@ namespace sluice::core {
 namespace {
 
 // Guards what is left of shards that have ended.
-std::mutex& orphans() {
-  static std::mutex mutex;
+std::recursive_mutex& orphans() {
+  static std::recursive_mutex mutex;  // what goes may hold another late answer
   return mutex;
 }
 
@@ -30,7 +30,7 @@ Late::Late(Exchange& held, std::size_t budget,
   held.late = this;
 }
 
-Late::Late() : budget_(0), refused_(true) { uses_ = 0; }
+Late::Late(Errc refused) : budget_(0), refused_(refused) { uses_ = 0; }
 
 Late::~Late() = default;
 
@@ -56,7 +56,7 @@ void Late::orphan() {
 }
 
 Errc Late::send() {
-  if (refused_) return Errc::deferred_full;
+  if (refused()) return refused_;
   State expected = State::open;
   if (!state_.compare_exchange_strong(expected, State::finished)) return Errc::already_replied;
   bool gone = aborted();
@@ -90,7 +90,7 @@ void Late::handler_returned() {
 }
 
 Errc Late::begin_stream() {
-  if (refused_) return Errc::deferred_full;
+  if (refused()) return refused_;
   State expected = State::open;
   if (!state_.compare_exchange_strong(expected, State::streaming)) return Errc::already_replied;
   retain();
@@ -104,6 +104,11 @@ Errc Late::begin_stream() {
 void Late::start() {
   if (aborted() || started_) return;
   started_ = true;
+  if (exchange->answer.error != Errc::none) {
+    // A head that may not be sent: the answer is a 500, and nothing can be written.
+    state_.store(State::finished);
+    return deliver();
+  }
   exchange->streaming = true;
   exchange->port->begin_stream(*exchange);
 }
@@ -115,7 +120,7 @@ bool Late::write(std::string_view text) {
     put(text);
     return !full_.load() && !aborted();
   }
-  std::size_t waiting = posted_.fetch_add(text.size()) + text.size();
+  posted_.fetch_add(text.size());
   retain();
   if (!post([this, copy = std::string(text)] {
         posted_.fetch_sub(copy.size());
@@ -126,9 +131,10 @@ bool Late::write(std::string_view text) {
     release();
     return false;
   }
-  bool room = waiting < budget_ && !full_.load();
-  if (!room) wants_room_.store(true);
-  return room;
+  if (posted_.load() < budget_ && !full_.load()) return true;
+  wants_room_.store(true);
+  // Asked again: what made room in between has told nobody.
+  return posted_.load() < budget_ && !full_.load();
 }
 
 void Late::put(std::string_view text) {
@@ -140,9 +146,10 @@ void Late::put(std::string_view text) {
 }
 
 Errc Late::end(std::string trailer_lines) {
+  if (refused()) return refused_;
   State expected = State::streaming;
   if (!state_.compare_exchange_strong(expected, State::finished)) {
-    return refused_ ? Errc::deferred_full : Errc::already_replied;
+    return Errc::already_replied;
   }
   retain();
   if (!post([this, lines = std::move(trailer_lines)] { finish(lines), release(); })) {
@@ -174,7 +181,7 @@ void Late::break_off() {
 }
 
 void Late::drop_handle() {
-  if (handles_.fetch_sub(1) == 1 && !refused_) {
+  if (handles_.fetch_sub(1) == 1 && !refused()) {
     State was = state_.exchange(State::finished);
     if (was != State::finished) {
       retain();
@@ -207,29 +214,36 @@ void Late::let_go() {
   let_go_ = true;
   Exchange* held = std::exchange(exchange, nullptr);
   if (outstanding_) outstanding_->fetch_sub(1, std::memory_order_relaxed);
-  {
-    std::lock_guard lock(mutex_);
-    on_abort_ = nullptr;
-    on_writable_ = nullptr;
-  }
+  forget_handlers();
   held->detach_late();
   release();
 }
 
 void Late::on_abort(std::function<void()> handler) {
-  if (refused_) return;
+  if (refused()) return;
   retain();
   {
     std::lock_guard lock(mutex_);
     on_abort_ = std::move(handler);
   }
   // If the client left before this was set, the handler runs now, on the shard.
-  if (!aborted() || !post([this] { aborted_on_shard(), release(); })) release();
+  if (!aborted() || !post([this] { aborted_on_shard(), release(); })) {
+    if (aborted()) forget_handlers();
+    release();
+  }
 }
 
 void Late::on_writable(std::function<void()> handler) {
   std::lock_guard lock(mutex_);
-  on_writable_ = std::move(handler);
+  if (!aborted()) on_writable_ = std::move(handler);
+}
+
+// They may hold the very handle that keeps this alive; they go outside of the lock.
+void Late::forget_handlers() {
+  std::function<void()> abort, writable;
+  std::lock_guard lock(mutex_);
+  abort.swap(on_abort_);
+  writable.swap(on_writable_);
 }
 
 void Late::aborted_on_shard() {
@@ -244,6 +258,7 @@ void Late::aborted_on_shard() {
       on_abort_ = nullptr;
     }
   }
+  forget_handlers();
   if (handler) {
     try {
       handler();

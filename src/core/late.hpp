@@ -28,8 +28,9 @@ class Late {
   // `outstanding`: counted down when the answer has been given; may be null.
   Late(Exchange& exchange, std::size_t budget,
        std::shared_ptr<std::atomic<std::uint32_t>> outstanding);
-  // Tied to nothing: limits.deferred was reached. Goes with its last handle.
-  Late();
+  // Tied to nothing, and why: limits.deferred was reached, or there is an answer already. Goes with
+  // its last handle.
+  explicit Late(Errc refused);
 
   void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
   void release() {
@@ -50,7 +51,7 @@ class Late {
   void on_abort(std::function<void()> handler);
   void on_writable(std::function<void()> handler);
   bool aborted() const { return aborted_.load(std::memory_order_acquire); }
-  bool refused() const { return refused_; }
+  bool refused() const { return refused_ != Errc::none; }
 
   // Shard: the front's news.
   void aborted_on_shard();  // the client or the server has gone
@@ -70,6 +71,7 @@ class Late {
   void break_off();                             // shard
   void let_go();                                // shard: gives the hold back
   void orphan();
+  void forget_handlers();
   bool on_shard() const;
 
   std::atomic<std::uint32_t> uses_{1}, handles_{0};
@@ -78,7 +80,7 @@ class Late {
   std::atomic<std::size_t> posted_{0};
   bool send_wanted_ = false, started_ = false, let_go_ = false;  // shard
   const std::size_t budget_;
-  const bool refused_ = false;
+  const Errc refused_ = Errc::none;
   std::shared_ptr<void> keep_;  // the shard's memory
   std::shared_ptr<Mailbox> mailbox_;
   std::shared_ptr<std::atomic<std::uint32_t>> outstanding_;

@@ -20,6 +20,13 @@ constexpr std::size_t kFilePiece = 256 * 1024;
 
 enum QueueState : int { waiting = 0, running = 1, expired = 2 };
 
+// Nothing follows the head: no body, or one of length 0.
+bool ends_with_head(const Exchange& exchange) {
+  const http::RequestHead& head = exchange.head;
+  return head.body == http::BodyKind::none ||
+         (head.body == http::BodyKind::length && head.content_length == 0);
+}
+
 std::string lower_case(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) {
@@ -116,7 +123,7 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
     respond_error(exchange, Errc::http_body_too_large);
     return kAnswered;
   }
-  if (!exchange.body_wanted_whole && head.body != http::BodyKind::none) {
+  if (!exchange.body_wanted_whole && !exchange.body_complete) {
     run_handler(exchange);
     if (exchange.answered && !exchange.on_data) plan.kind = BodyPlan::Kind::answered;
   }
@@ -172,11 +179,12 @@ void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<st
 void ServerSession::on_body_end(Exchange& exchange) {
   exchange.body_complete = true;
   if (!exchange.body_wanted_whole) {
-    if (exchange.head.body == http::BodyKind::none) {
+    // A body that ended with the head: on_data is told when the handler has set it.
+    if (ends_with_head(exchange)) {
       run_handler(exchange);
-      if (!exchange.on_data) return;
+    } else {
+      run_on_data(exchange, nullptr, {}, true);
     }
-    run_on_data(exchange, nullptr, {}, true);
     return;
   }
   if (exchange.body_file) {
@@ -366,6 +374,11 @@ void ServerSession::after_handler(Exchange& exchange, bool handler_threw) {
     respond_error(exchange, Errc::handler_threw);
     return;
   }
+  if (!exchange.body_wanted_whole && ends_with_head(exchange) && exchange.on_data) {
+    exchange.answer_after_body = !exchange.late;
+    run_on_data(exchange, nullptr, {}, true);
+    if (!exchange.late || !exchange.port) return;
+  }
   if (exchange.late) {
     exchange.late->handler_returned();
     return;
@@ -382,6 +395,7 @@ void ServerSession::respond(Exchange& exchange) {
   if (exchange.answered || !exchange.port) return;
   Answer& answer = exchange.answer;
   if (answer.status < 200 || answer.status > 599) answer.error = Errc::bad_setting;
+  if (answer.error == Errc::deferred_full) return respond_error(exchange, answer.error);
   if (answer.error != Errc::none) {
     Errc code = answer.error;
     exchange.set_error(code);
@@ -415,6 +429,8 @@ void ServerSession::respond_error(Exchange& exchange, Errc code) {
   if (code == Errc::queue_full || code == Errc::deferred_full || code == Errc::queue_timeout) {
     exchange.add_field_unchecked("Retry-After", "1");
   }
+  // Who sends what is malformed gets no answer to what follows it.
+  if (exchange.answer.status == 400) exchange.answer.close_connection = true;
   // "Nothing is served here" is an answer like any other, not a rejected request.
   if (code != Errc::http_no_route && code != Errc::handler_threw) {
     reject(exchange.connection,

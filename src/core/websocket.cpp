@@ -77,6 +77,21 @@ void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t 
   dispatcher.submit(connection_, std::move(event));
 }
 
+// Ends when the handlers of what came before have run, so that what they send goes first.
+void WebSocket::end_after_events(bool by_close) {
+  Dispatcher& dispatcher = shard_.session.dispatcher;
+  if (!dispatcher.uses_pool()) return by_close ? answer_close() : end_quietly();
+  connection_.retain();
+  PoolQueue::Event event;
+  event.work = [] {};
+  event.done = [connection = &connection_, by_close] {
+    WebSocket* socket = connection->websocket;
+    if (socket && !socket->ended_) by_close ? socket->answer_close() : socket->end_quietly();
+    connection->release();
+  };
+  dispatcher.submit(connection_, std::move(event));
+}
+
 void WebSocket::handler_threw() {
   if (!ended_) close(1011, {});
 }
@@ -231,17 +246,24 @@ void WebSocket::deliver_fragment(base::Block& block, ws::Opcode opcode, Bytes fr
 
 void WebSocket::peer_closed(const ws::Event& event) {
   close_code_ = event.close_code;
-  if (!close_sent_) {
-    send_close(event.close_code == 1005 ? std::uint16_t{1000} : event.close_code, {});
-  }
+  end_after_events(true);
+}
+
+void WebSocket::answer_close() {
+  if (finishing_) return;
+  if (!close_sent_) send_close(close_code_ == 1005 ? std::uint16_t{1000} : close_code_, {});
   finishing_ = true;
   stream_->finish(kLinger);
 }
 
 void WebSocket::on_end() {
   peer_ended_ = true;
+  end_after_events(false);
+}
+
+// No Close frame came (or none will): what is queued still goes out.
+void WebSocket::end_quietly() {
   if (finishing_) return;
-  // No Close frame came (or none will): what is queued still goes out.
   finishing_ = true;
   stream_->finish(kLinger);
 }

@@ -67,6 +67,9 @@ class WebSocket final : public StreamEvents {
   template <class Call>
   void dispatch(std::string_view name, base::Block* block, std::size_t bytes, Call&& call);
   void handler_threw();
+  void end_after_events(bool by_close);
+  void answer_close();
+  void end_quietly();
   void peer_closed(const ws::Event& event);
   void fail(Errc code);
   void send_close(std::uint16_t code, std::string_view reason);

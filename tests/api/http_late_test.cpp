@@ -140,6 +140,7 @@ TEST_P(LateAnswers, AreDeferredOnce) {
     Reply first = response.defer();
     Reply second = response.defer();
     EXPECT_EQ(second.content_text("second").send(), Errc::already_replied);
+    EXPECT_FALSE(response.stream().write("third"));
     EXPECT_EQ(first.content_text("first").send(), Errc::none);
   };
   Running running = start();

@@ -140,6 +140,50 @@ TEST_P(StreamedAnswers, WaitForASlowClient) {
   }
 }
 
+TEST_P(StreamedAnswers, WithAFieldThatMayNotBeSentBecome500) {
+  server.on_http_request = [](Connection, const HttpRequest&, HttpResponse& response) {
+    BodyWriter writer = response.header("X-A", "b\r\nX-C: d").stream();
+    writer.write("text");
+    static_cast<void>(writer.end());
+  };
+  Running running = start();
+  HttpClient http = client();
+  for (int i = 0; i < 2; ++i) {
+    HttpReply reply = http.get("/");
+    EXPECT_EQ(reply.status, 500);
+    EXPECT_FALSE(reply.has("X-C"));
+    EXPECT_EQ(reply.body.find("text"), std::string::npos);
+  }
+  EXPECT_TRUE(told_error(Errc::http_response_splitting));
+}
+
+// The budget of all connections together is used up before that of one.
+TEST_P(StreamedAnswers, ShareTheBudgetOfTheShard) {
+  server.shards = 1;
+  server.limits.send_queue_total = 100'000;
+  Running running = start();
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<HttpClient>(port, "127.0.0.1", kPatience));
+    ASSERT_TRUE(clients.back()->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    std::optional<BodyWriter> writer = writers.take();
+    ASSERT_TRUE(writer);
+    threads.emplace_back([writer = std::move(*writer)]() mutable {
+      auto writable = std::make_shared<Told<bool>>();
+      writer.on_writable([writable] { writable->tell(true); });
+      std::size_t waited = 0;
+      for (int piece = 0; piece < 400; ++piece) {
+        if (writer.write(std::string(30'000, 'x'))) continue;
+        EXPECT_TRUE(writable->wait_for(++waited));
+      }
+      EXPECT_EQ(writer.end(), Errc::none);
+    });
+  }
+  for (auto& http : clients) EXPECT_EQ(http->read().body.size(), 400u * 30'000u);
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_P(StreamedAnswers, ThatWriteOnlyInOnWritableComeWhole) {
   static constexpr std::size_t kPiece = 20'000, kPieces = 500;
   server.limits.send_queue_bytes = 50'000;

@@ -174,6 +174,7 @@ void Connection::pool_resume() {
 }
 
 void Connection::pause_reading() {
+  if (!out_.empty()) over_budget_ = true;
   stream_paused_ = true;
   settle();
 }
@@ -191,6 +192,13 @@ std::size_t Connection::budget() const { return loop_.session().settings.limits.
 bool Connection::budget_is_used_up() const {
   return out_.size() >= budget() ||
          (shard->queued_bytes >= loop_.session().settings.limits.send_queue_total && !out_.empty());
+}
+
+// True when the writer has to wait. The shard's budget may be used up before the connection's is.
+bool Connection::wants_on_writable() {
+  if (!budget_is_used_up()) return false;
+  if (!out_.empty()) over_budget_ = true;
+  return true;
 }
 
 void Connection::mark_dirty() {

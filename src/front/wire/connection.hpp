@@ -111,6 +111,7 @@ class Connection final : public core::Connection,
   void send_head(const http1::ResponseHeadOut& head, std::string_view body);
   std::size_t budget() const;
   bool budget_is_used_up() const;
+  bool wants_on_writable();
   void send_parts(core::Exchange& exchange);
   void complete(core::Exchange& exchange, bool stay);
 

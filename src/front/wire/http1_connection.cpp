@@ -358,7 +358,7 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
   }
   if (!chunked_stream_) {
     write(bytes);
-    return !budget_is_used_up();
+    return !wants_on_writable();
   }
   char chunk[http1::kChunkHeadBound];
   char* end = http1::write_chunk_head(chunk, bytes.size());
@@ -384,7 +384,7 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
   } else {
     commit(size, false);
   }
-  return !budget_is_used_up();
+  return !wants_on_writable();
 }
 
 void Connection::end_stream(core::Exchange& exchange, std::string_view trailer_lines) {
