@@ -247,12 +247,17 @@ class Harness final : private core::Waker {
     if (full) return false;
     ++submitted_;
     ++outstanding_;
-    return pool_->submit([this, task = std::move(task)]() mutable {
-      task();
-      std::lock_guard lock(mutex_);
+    try {
+      return pool_->submit([this, task = std::move(task)]() mutable {
+        task();
+        std::lock_guard lock(mutex_);
+        --outstanding_;
+        woken_.notify_all();
+      });
+    } catch (...) {
       --outstanding_;
-      woken_.notify_all();
-    });
+      throw;
+    }
   }
   void wake() override {
     std::lock_guard lock(mutex_);

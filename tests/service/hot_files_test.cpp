@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <sstream>
 #include <string>
 
 #include "harness.hpp"
@@ -230,6 +231,101 @@ TEST(HotFiles, AHotFileAllocatesNothing) {
     EXPECT_EQ(news, 0u) << target;
     EXPECT_EQ(exchange->answer.parts.size(), 1u);
     exchange->release();
+  }
+}
+
+// Allocates nothing itself.
+class BarePort final : public core::ExchangePort {
+ public:
+  bool done = false;
+  int status = 0;
+  bool broken = false;
+
+  void respond(core::Exchange& exchange) override {
+    status = exchange.answer.status;
+    end(exchange);
+  }
+  void begin_stream(core::Exchange& exchange) override { status = exchange.answer.status; }
+  bool write_stream(core::Exchange&, Bytes) override { return true; }
+  void end_stream(core::Exchange& exchange, std::string_view) override { end(exchange); }
+  void break_off(core::Exchange& exchange, const Error&) override {
+    broken = true;
+    end(exchange);
+  }
+  void pause_body(core::Exchange&) override {}
+  void resume_body(core::Exchange&) override {}
+  core::ByteStream& upgrade(core::Exchange&, std::string_view,
+                            std::unique_ptr<core::StreamEvents>) override {
+    std::abort();
+  }
+
+ private:
+  void end(core::Exchange& exchange) {
+    done = true;
+    exchange.port = nullptr;
+    exchange.release();
+  }
+};
+
+// The shard's Nth allocation fails, for every N: an answer, or the end of the connection, and
+// nothing leaks.
+TEST(HotFiles, EveryAllocationMayFail) {
+  TempDir dir;
+  dir.write("a.js", std::string(100'000, 'j'));
+  dir.write("a.js.gz", std::string(50'000, 'z'));
+  for (const char* fields : {"", "Range: bytes=1-2,5-6,9-10\r\nAccept-Encoding: gzip\r\n"}) {
+    int broken = 0;
+    for (std::size_t n = 1;; ++n) {
+      ASSERT_LT(n, 1000u);
+      Harness harness;
+      ASSERT_TRUE(harness.files("/", dir.path()));
+      const std::string text = Harness::text_of("GET", "/a.js", fields);
+      core::Exchange* exchange = harness.shard().take_exchange();
+      BarePort port;
+      exchange->port = &port;
+      http1::RequestDecoder decoder;
+      ASSERT_TRUE(decoder.decode(as_bytes(text), http::HeadLimits{}, exchange->head).is_done());
+      const auto match = harness.session().router.find("GET", "/a.js", exchange->params);
+      exchange->document = "/a.js";
+      fail_after = n;
+      match.route->native(*exchange);
+      while (!port.done) harness.run_mail();
+      const bool failed = fail_after == 0;
+      fail_after = 0;
+      if (!failed) {
+        EXPECT_EQ(port.status, *fields ? 206 : 200);
+        break;
+      }
+      broken += port.broken;
+      harness.settle();
+    }
+    EXPECT_GT(broken, 0);
+  }
+}
+
+TEST(HotFiles, EveryAllocationOfAStreamMayFail) {
+  for (std::size_t n = 1;; ++n) {
+    ASSERT_LT(n, 1000u);
+    Harness harness;
+    const std::string text =
+        Harness::text_of("GET", "/", "Range: bytes=1-2,5-6,9-10\r\nIf-None-Match: \"x\"\r\n");
+    core::Exchange* exchange = harness.shard().take_exchange();
+    BarePort port;
+    exchange->port = &port;
+    http1::RequestDecoder decoder;
+    ASSERT_TRUE(decoder.decode(as_bytes(text), http::HeadLimits{}, exchange->head).is_done());
+    exchange->answer.source = std::make_unique<std::istringstream>(std::string(100'000, 's'));
+    exchange->answer.fields = "ETag: \"y\"\r\n";
+    fail_after = n;
+    harness.service().respond_stream(*exchange);
+    while (!port.done) harness.run_mail();
+    const bool failed = fail_after == 0;
+    fail_after = 0;
+    if (!failed) {
+      EXPECT_EQ(port.status, 206);
+      break;
+    }
+    harness.settle();
   }
 }
 

@@ -3,6 +3,7 @@
 // Layer: service. Thread: shard.
 #include "service/files/file_cache.hpp"
 
+#include <new>
 #include <utility>
 
 namespace sluice::service {
@@ -19,16 +20,26 @@ const FoundRef* FileCache::find(const FileKey& key) {
 void FileCache::put(const FileKey& key, FoundRef found) {
   constexpr std::size_t kOverhead = sizeof(Entry) + 96;  // nodes of the list and of the index
   const std::size_t bytes = kOverhead + key.path.size() + found->memory();
-  // Made first: the key may point into the entry that goes.
-  Entry made{key.root, std::string(key.path), std::move(found), bytes};
-  if (auto known = index_.find(key); known != index_.end()) {
-    drop(shelf_of(*known->second), known->second);
+  try {
+    // Made first: the key may point into the entry that goes.
+    Entry made{key.root, std::string(key.path), std::move(found), bytes};
+    if (auto known = index_.find(key); known != index_.end()) {
+      drop(shelf_of(*known->second), known->second);
+    }
+    insert(std::move(made));
+  } catch (const std::bad_alloc&) {
+    // It is looked up again the next time.
+    if (auto known = index_.find(key); known != index_.end()) {
+      drop(shelf_of(*known->second), known->second);
+    }
   }
-  const std::size_t descriptors = made.found->descriptors();
-  if (bytes > limits_.bytes / 8 || descriptors > limits_.descriptors) return;
+}
+
+void FileCache::insert(Entry made) {
+  const std::size_t bytes = made.bytes, descriptors = made.found->descriptors();
   Shelf& shelf = shelf_of(made);
   const std::size_t most = &shelf == &bad_ ? limits_.failures : limits_.entries;
-  if (most == 0) return;
+  if (bytes > limits_.bytes / 8 || descriptors > limits_.descriptors || most == 0) return;
   while (shelf.entries.size() >= most) drop(shelf, std::prev(shelf.entries.end()));
   while (this->bytes() + bytes > limits_.bytes) {
     Shelf& fuller = bad_.entries.empty() ? good_ : bad_;
@@ -38,10 +49,15 @@ void FileCache::put(const FileKey& key, FoundRef found) {
     drop(good_, std::prev(good_.entries.end()));
   }
   shelf.entries.push_front(std::move(made));
-  descriptors_ += descriptors;
+  const auto entry = shelf.entries.begin();
+  try {
+    index_.emplace(FileKey{entry->root, entry->path}, entry);
+  } catch (const std::bad_alloc&) {
+    shelf.entries.erase(entry);
+    return;
+  }
   shelf.bytes += bytes;
-  const Entry& entry = shelf.entries.front();
-  index_.emplace(FileKey{entry.root, entry.path}, shelf.entries.begin());
+  descriptors_ += descriptors;
 }
 
 void FileCache::drop(Shelf& shelf, std::list<Entry>::iterator entry) {

@@ -43,7 +43,8 @@ class FileCache {
 
   // Null when unknown. The reference lives until the next put().
   const FoundRef* find(const FileKey& key);
-  // Replaces what was known. What is larger than an eighth of the bound is not kept.
+  // Replaces what was known. What is larger than an eighth of the bound is not kept, nor is what
+  // there is no memory for.
   void put(const FileKey& key, FoundRef found);
 
   std::size_t size() const { return index_.size(); }
@@ -65,6 +66,7 @@ class FileCache {
   Shelf& shelf_of(const Entry& entry) {
     return entry.found->kind == Found::Kind::failure ? bad_ : good_;
   }
+  void insert(Entry entry);
   void drop(Shelf& shelf, std::list<Entry>::iterator entry);
 
   const FileCacheLimits limits_;

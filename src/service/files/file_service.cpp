@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <utility>
 
@@ -39,6 +40,12 @@ FileCacheLimits within_the_process(FileCacheLimits limits, std::size_t shards) {
   const std::size_t share = most.rlim_max / 4 / std::max<std::size_t>(shards, 1);
   limits.descriptors = std::min(limits.descriptors, share);
   return limits;
+}
+
+FoundRef no_memory() {
+  auto found = std::make_shared<Found>();
+  found->error = Errc::out_of_memory;
+  return found;
 }
 
 // What would be different a moment later without any change of a file is not remembered.
@@ -85,7 +92,8 @@ FileService::FileService(std::size_t shards, Submit submit, Log log, http::Media
     : submit_(std::move(submit)),
       log_(std::move(log)),
       types_(std::move(types)),
-      application_(application_root()) {
+      application_(application_root()),
+      no_memory_(no_memory()) {
   const FileCacheLimits bounds = within_the_process(limits, shards);
   for (std::size_t i = 0; i < shards; ++i) {
     shards_.push_back(std::make_unique<KnownToShard>(bounds));
@@ -173,66 +181,85 @@ void FileService::serve(core::Exchange& exchange, const std::shared_ptr<const Ro
   const FoundRef* found = known.cache.find(key);
   const base::Duration age = found ? shard.now - (*found)->checked : base::Duration::max();
   if (age < kFresh) return answer(exchange, *root, **found);
-
-  const auto pending = known.loads.find(key);
-  if (age < kStale) {
-    const FoundRef still_good = *found;
-    if (pending == known.loads.end()) {
-      auto load = std::make_shared<Load>();
-      load->root = root;
-      load->key = path;
-      load->path = root->is_application() ? FilePath{load->key, false}
-                                          : *file_path(path, root->options.hidden_files);
-      load->previous = still_good;
-      start(shard, std::move(load));  // refused: it is asked again before the second is over
+  try {
+    if (age < kStale) {
+      const FoundRef still_good = *found;
+      if (!known.loads.contains(key)) {
+        // Refused: it is asked again before the second is over.
+        if (auto load = make_load(root, path, still_good)) start(shard, std::move(load));
+      }
+      return answer(exchange, *root, *still_good);
     }
-    return answer(exchange, *root, *still_good);
+    const auto pending = known.loads.find(key);
+    if (pending != known.loads.end() && pending->second->asked + kStale > shard.now) {
+      pending->second->waiting.push_back(&exchange);
+      exchange.retain();
+      return;
+    }
+    auto load = make_load(root, path, found ? *found : nullptr);
+    if (!load) return answer(exchange, *root, Found{});
+    load->waiting.push_back(&exchange);
+    if (start(shard, std::move(load))) {
+      exchange.retain();
+    } else {
+      shard.session.respond_error(exchange, Errc::queue_full);
+    }
+  } catch (const std::bad_alloc&) {
+    if (exchange.port != nullptr) exchange.port->break_off(exchange, Errc::out_of_memory);
   }
-  if (pending != known.loads.end() && pending->second->asked + kStale > shard.now) {
-    exchange.retain();
-    pending->second->waiting.push_back(&exchange);
-    return;
-  }
+}
 
+// Null when the path names no file.
+std::shared_ptr<FileService::Load> FileService::make_load(const std::shared_ptr<const Root>& root,
+                                                          std::string_view path,
+                                                          const FoundRef& previous) {
   auto load = std::make_shared<Load>();
   load->root = root;
   load->key = path;
+  load->previous = previous;
   if (root->is_application()) {
     load->path = {load->key, false};
   } else if (auto name = file_path(path, root->options.hidden_files)) {
     load->path = std::move(*name);
   } else {
-    return answer(exchange, *root, Found{});
+    return nullptr;
   }
-  if (found) load->previous = *found;
-  exchange.retain();
-  load->waiting.push_back(&exchange);
-  if (start(shard, std::move(load))) return;
-  exchange.shard.session.respond_error(exchange, Errc::queue_full);
-  exchange.release();
+  return load;
 }
 
 void FileService::answer(core::Exchange& exchange, const Root& root, const Found& found) {
-  if (found.kind == Found::Kind::failure && found.error == Errc::io_failed && log_) {
-    log_(LogLevel::error, found.error, found.detail);
+  try {
+    if (found.kind == Found::Kind::failure && found.error == Errc::io_failed && log_) {
+      log_(LogLevel::error, found.error, found.detail);
+    }
+    answer_found(exchange, root, found);
+  } catch (const std::bad_alloc&) {
+    if (exchange.port != nullptr) exchange.port->break_off(exchange, Errc::out_of_memory);
+    return;
   }
-  answer_found(exchange, root, found);
   exchange.shard.session.respond(exchange);
 }
 
+// Throws std::bad_alloc before the load was taken, never afterwards.
 bool FileService::start(core::Shard& shard, std::shared_ptr<Load> load) {
   load->asked = shard.now;
-  Load& started = *load;
-  const bool taken = submit_([this, load, &shard, mailbox = shard.mailbox]() mutable {
-    load->found = look_up(*load->root, load->path, types_, load->previous, load->asked);
-    mailbox->post_always([this, load = std::move(load), &shard] { finish(shard, load); });
-  });
+  auto& loads = of(shard).loads;
   // A look-up that was begun too long ago is left to those who wait for it.
-  if (taken) {
-    auto& loads = of(shard).loads;
-    loads.erase(started.file_key());
-    loads.emplace(started.file_key(), std::move(load));
+  loads.erase(load->file_key());
+  const auto place = loads.emplace(load->file_key(), load).first;
+  bool taken = false;
+  try {
+    taken = submit_([this, load, &shard, mailbox = shard.mailbox]() mutable {
+      try {
+        load->found = look_up(*load->root, load->path, types_, load->previous, load->asked);
+      } catch (...) {
+        load->found = no_memory_;
+      }
+      mailbox->post_always([this, load = std::move(load), &shard] { finish(shard, load); });
+    });
+  } catch (const std::bad_alloc&) {
   }
+  if (!taken) loads.erase(place);
   return taken;
 }
 
@@ -252,7 +279,13 @@ void FileService::finish(core::Shard& shard, const std::shared_ptr<Load>& load) 
 }
 
 void FileService::respond_stream(core::Exchange& exchange) {
-  auto body = std::make_shared<StreamBody>(exchange, submit_);
+  std::shared_ptr<StreamBody> body;
+  try {
+    body = std::make_shared<StreamBody>(exchange, submit_);
+  } catch (const std::bad_alloc&) {
+    exchange.port->break_off(exchange, Errc::out_of_memory);
+    return;
+  }
   exchange.stream_state = body;
   body->begin();
 }

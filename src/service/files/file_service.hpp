@@ -78,6 +78,8 @@ class FileService final : public core::BodySource {
   void serve(core::Exchange& exchange, const std::shared_ptr<const Root>& root,
              std::string_view path);
   void answer(core::Exchange& exchange, const Root& root, const Found& found);
+  std::shared_ptr<Load> make_load(const std::shared_ptr<const Root>& root, std::string_view path,
+                                  const FoundRef& previous);
   // False: too much is waiting.
   bool start(core::Shard& shard, std::shared_ptr<Load> load);
   void finish(core::Shard& shard, const std::shared_ptr<Load>& load);
@@ -87,6 +89,7 @@ class FileService final : public core::BodySource {
   const Log log_;
   const http::MediaTypes types_;
   const std::shared_ptr<const Root> application_;
+  const FoundRef no_memory_;
   std::uint32_t roots_ = 1;
   std::vector<std::unique_ptr<KnownToShard>> shards_;
 };

@@ -4,6 +4,7 @@
 #include "service/files/stream_body.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/exchange.hpp"
@@ -20,26 +21,46 @@ StreamBody::StreamBody(core::Exchange& exchange, const Submit& submit)
   exchange_.retain();
 }
 
-void StreamBody::begin() {
+void StreamBody::begin() { run(&StreamBody::begin_measuring); }
+
+void StreamBody::begin_measuring() {
   if (!submit(&StreamBody::measure, &StreamBody::measured)) {
     fail(Errc::queue_full, "the file pool has too much to do");
   }
 }
 
+// Throws nothing: a job that there is no memory for is one too many.
 bool StreamBody::submit(void (StreamBody::*work)(), void (StreamBody::*done)()) {
-  busy_ = true;
-  const bool taken =
-      submit_([self = shared_from_this(), mailbox = exchange_.shard.mailbox, work, done]() mutable {
-        ((*self).*work)();
-        core::Mailbox& back = *mailbox;
-        back.post_always([self = std::move(self), done] {
-          self->busy_ = false;
-          if (self->exchange_.port == nullptr) return self->finish();
-          ((*self).*done)();
+  try {
+    busy_ = submit_(
+        [self = shared_from_this(), mailbox = exchange_.shard.mailbox, work, done]() mutable {
+          ((*self).*work)();
+          core::Mailbox& back = *mailbox;
+          back.post_always([self = std::move(self), done] {
+            self->busy_ = false;
+            if (self->exchange_.port == nullptr) return self->finish();
+            self->run(done);
+          });
         });
-      });
-  if (!taken) busy_ = false;
-  return taken;
+  } catch (const std::bad_alloc&) {
+    busy_ = false;
+  }
+  return busy_;
+}
+
+// A step on the shard. Without memory for it the connection ends.
+void StreamBody::run(void (StreamBody::*step)()) {
+  const auto self = shared_from_this();
+  try {
+    (this->*step)();
+  } catch (const std::bad_alloc&) {
+    if (over_) return;
+    core::Exchange& exchange = exchange_;
+    exchange.retain();
+    finish();
+    if (exchange.port != nullptr) exchange.port->break_off(exchange, Errc::out_of_memory);
+    exchange.release();
+  }
 }
 
 // --- On the pool
@@ -255,7 +276,7 @@ void StreamBody::arrived() {
 
 void StreamBody::writable() {
   full_ = false;
-  if (begun_ && !busy_) advance();
+  if (begun_ && !busy_) run(&StreamBody::advance);
 }
 
 void StreamBody::aborted() {
@@ -285,7 +306,10 @@ void StreamBody::finish() {
   if (std::exchange(over_, true)) return;
   const auto self = shared_from_this();
   // Closing may wait for a disk, too.
-  if (source_) submit_([source = std::move(source_)]() mutable { source.reset(); });
+  try {
+    if (source_) submit_([source = std::move(source_)]() mutable { source.reset(); });
+  } catch (const std::bad_alloc&) {
+  }
   exchange_.stream_state.reset();
   exchange_.release();
 }

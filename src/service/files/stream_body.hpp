@@ -54,6 +54,8 @@ class StreamBody : public std::enable_shared_from_this<StreamBody> {
 
   // Shard.
   bool submit(void (StreamBody::*work)(), void (StreamBody::*done)());
+  void run(void (StreamBody::*step)());
+  void begin_measuring();
   void measured();
   bool plan_length();
   bool plan_ranges();
