@@ -72,9 +72,15 @@ SLUICE_TEST_NOINLINE void* operator new(std::size_t bytes, const std::nothrow_t&
 SLUICE_TEST_NOINLINE void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
   return sluice::test::hooked_new(bytes);
 }
-SLUICE_TEST_NOINLINE void operator delete(void* memory) noexcept { sluice::test::hooked_delete(memory); }
-SLUICE_TEST_NOINLINE void operator delete[](void* memory) noexcept { sluice::test::hooked_delete(memory); }
-SLUICE_TEST_NOINLINE void operator delete(void* memory, std::size_t) noexcept { sluice::test::hooked_delete(memory); }
+SLUICE_TEST_NOINLINE void operator delete(void* memory) noexcept {
+  sluice::test::hooked_delete(memory);
+}
+SLUICE_TEST_NOINLINE void operator delete[](void* memory) noexcept {
+  sluice::test::hooked_delete(memory);
+}
+SLUICE_TEST_NOINLINE void operator delete(void* memory, std::size_t) noexcept {
+  sluice::test::hooked_delete(memory);
+}
 SLUICE_TEST_NOINLINE void operator delete[](void* memory, std::size_t) noexcept {
   sluice::test::hooked_delete(memory);
 }
