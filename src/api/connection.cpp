@@ -120,26 +120,32 @@ bool Connection::is_websocket() const { return is_open() && connection_->is_webs
 
 SendStatus Connection::write_data(std::string_view text) {
   bool own = core::Dispatcher::running() == connection_;
-  if (connection_ && connection_->on_own_shard()) {
+  if (connection_ && !connection_->on_own_shard()) {
+    if (own && connection_->send_full.load(std::memory_order_relaxed))
+      return SendStatus::would_block;
+  } else if (connection_) {
     if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
     return connection_->websocket->send(ws::Opcode::text, as_bytes(text), 0, own);
   }
   return with_websocket(connection_, text.size(),
                         [copy = std::string(text), own](core::WebSocket& socket) {
-                          return socket.send(ws::Opcode::text, as_bytes(copy), 0, own);
+                          return socket.send(ws::Opcode::text, as_bytes(copy), 0, own, own);
                         });
 }
 
 SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
   bool own = core::Dispatcher::running() == connection_;
-  if (connection_ && connection_->on_own_shard()) {
+  if (connection_ && !connection_->on_own_shard()) {
+    if (own && connection_->send_full.load(std::memory_order_relaxed))
+      return SendStatus::would_block;
+  } else if (connection_) {
     if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
     return connection_->websocket->send(ws::Opcode::binary, bytes, fragment_size, own);
   }
   return with_websocket(
       connection_, bytes.size(),
       [copy = std::string(as_text(bytes)), own, fragment_size](core::WebSocket& socket) {
-        return socket.send(ws::Opcode::binary, as_bytes(copy), fragment_size, own);
+        return socket.send(ws::Opcode::binary, as_bytes(copy), fragment_size, own, own);
       });
 }
 

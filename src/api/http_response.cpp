@@ -118,7 +118,8 @@ Reply HttpResponse::defer() {
 }
 
 BodyWriter HttpResponse::stream() {
-  if (exchange_->late || exchange_->answered) return BodyWriter(new core::Late(Errc::already_replied));
+  if (exchange_->late || exchange_->answered)
+    return BodyWriter(new core::Late(Errc::already_replied));
   auto* late = new core::Late(*exchange_, exchange_->shard.session.settings.limits.send_queue_bytes,
                               nullptr);
   BodyWriter writer(late);

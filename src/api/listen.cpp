@@ -137,7 +137,11 @@ class Opening {
   ~Opening() {
     for (const OpenSocket& socket : opened_) {
       if (!failed_) break;
-      if (std::find(reused_.begin(), reused_.end(), socket.fd) == reused_.end()) ::close(socket.fd);
+      if (std::find(reused_.begin(), reused_.end(), socket.fd) == reused_.end()) {
+        ::close(socket.fd);
+      } else {
+        kept_.push_back(socket);
+      }
     }
   }
 
@@ -251,6 +255,7 @@ Prefix prefix_of(std::string_view host, std::uint16_t port) {
     host = host.substr(1, host.size() - 2);
   prefix.host = host;
   prefix.port = port;
+  prefix.any_port = port == 0;
   Endpoint unused;
   prefix.named =
       !is_wildcard(host) && lower_case(host) != "localhost" && !parse_ip(prefix.host, unused);

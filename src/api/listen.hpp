@@ -17,7 +17,8 @@ namespace sluice::api {
 
 // `http://HOST:PORT/`, taken apart.
 struct Prefix {
-  std::string host;  // as it was given; brackets of an IPv6 literal removed
+  bool any_port = false;  // it was asked for with port 0
+  std::string host;       // as it was given; brackets of an IPv6 literal removed
   std::uint16_t port = 0;
   bool named = false;        // a name that Host fields must match
   std::string text() const;  // with the port in force

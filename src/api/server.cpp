@@ -133,20 +133,20 @@ int Server::run() {
 
 Result<void> Server::start() {
   if (impl_->on_own_thread()) return Errc::would_deadlock;
-  std::lock_guard lock(impl_->control);
+  Impl::Control holds(*impl_);
   return impl_->start();
 }
 
 Result<void> Server::stop(std::chrono::milliseconds drain) {
   if (impl_->on_own_thread()) return Errc::would_deadlock;
-  std::lock_guard lock(impl_->control);
+  Impl::Control holds(*impl_);
   impl_->stop(drain, 1001, false);
   return {};
 }
 
 Result<void> Server::restart(std::chrono::milliseconds drain) {
   if (impl_->on_own_thread()) return Errc::would_deadlock;
-  std::lock_guard lock(impl_->control);
+  Impl::Control holds(*impl_);
   return impl_->restart(drain);
 }
 
@@ -160,7 +160,7 @@ Result<void> Server::wait() {
 
 void Server::start_async() {
   impl_->async([this] {
-    std::lock_guard lock(impl_->control);
+    Impl::Control holds(*impl_);
     if (auto result = impl_->start(); !result) {
       impl_->log(LogLevel::error, result.error().code, "start: " + result.error().message());
     }
@@ -169,14 +169,14 @@ void Server::start_async() {
 
 void Server::stop_async(std::chrono::milliseconds drain) {
   impl_->async([this, drain] {
-    std::lock_guard lock(impl_->control);
+    Impl::Control holds(*impl_);
     impl_->stop(drain, 1001, false);
   });
 }
 
 void Server::restart_async(std::chrono::milliseconds drain) {
   impl_->async([this, drain] {
-    std::lock_guard lock(impl_->control);
+    Impl::Control holds(*impl_);
     if (auto result = impl_->restart(drain); !result) {
       impl_->log(LogLevel::error, result.error().code, "restart: " + result.error().message());
     }

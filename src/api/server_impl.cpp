@@ -72,7 +72,7 @@ Server::Impl::~Impl() {
     last.swap(async_threads);
   }
   for (std::thread& thread : last) thread.join();
-  std::lock_guard lock(control);
+  Control holds(*this);
   if (state != State::stopped) stop(std::chrono::milliseconds(0), 1001, false);
   for (const api::OpenSocket& socket : sockets) ::close(socket.fd);
 }
@@ -82,7 +82,8 @@ void Server::Impl::log(LogLevel level, Errc code, std::string_view message) cons
 }
 
 bool Server::Impl::on_own_thread() const {
-  return core::Shard::current() != nullptr || core::ThreadPool::on_pool_thread();
+  return core::Shard::current() != nullptr || core::ThreadPool::on_pool_thread() ||
+         controller.load() == std::this_thread::get_id();
 }
 
 std::shared_ptr<core::ServerSession> Server::Impl::current() const {
@@ -212,24 +213,34 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
             "; raise net.core.somaxconn to absorb larger storms");
   }
   std::vector<api::OpenSocket> kept = std::move(sockets);
-  auto opened = api::open_sockets(prefixes, classic ? 1 : count, std::min(wanted, largest), kept);
+  std::vector<api::Prefix> bound = prefixes;
+  auto opened = api::open_sockets(bound, classic ? 1 : count, std::min(wanted, largest), kept);
   if (!opened) {
     sockets = std::move(kept);
     return opened.error();
   }
   sockets = std::move(*opened);
 
+  std::vector<std::shared_ptr<wire::Loop>> all_loops;
+  std::string name, reason;
   for (std::uint32_t i = 0; i < count; ++i) {
     auto choice = io::make_engine(kind, engine_options);
     if (!choice) {
-      loops.clear();
+      sockets.insert(sockets.end(), kept.begin(), kept.end());
       return choice.error();
     }
-    engine_name = choice->engine->name();
-    engine_reason = choice->why + kernel();
-    loops.push_back(std::make_shared<wire::Loop>(made, i, std::move(choice->engine)));
-    loops.back()->tie();
-    made->shards.push_back(&loops.back()->shard());
+    name = choice->engine->name();
+    reason = choice->why + kernel();
+    all_loops.push_back(std::make_shared<wire::Loop>(made, i, std::move(choice->engine)));
+    all_loops.back()->tie();
+    made->shards.push_back(&all_loops.back()->shard());
+  }
+  {
+    std::lock_guard lock(mutex);
+    prefixes = std::move(bound);
+    engine_name = std::move(name);
+    engine_reason = std::move(reason);
+    loops = std::move(all_loops);
   }
   for (const api::OpenSocket& socket : sockets) {
     loops[classic ? 0 : socket.copy]->add_listener({socket.fd, socket.address, socket.any_address});
@@ -244,6 +255,28 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
     loops[0]->deal_to(all);
   }
   return {};
+}
+
+// What the settings ask for. Where a restart asks for any port again, it is the one in force.
+Result<std::vector<api::Prefix>> Server::Impl::wanted_prefixes() const {
+  std::vector<api::Prefix> wanted;
+  for (const Binding& binding : owner.bindings.list()) {
+    auto prefix = api::parse_prefix(binding.prefix);
+    if (!prefix) return prefix.error();
+    wanted.push_back(std::move(*prefix));
+  }
+  if (wanted.empty()) wanted.push_back(api::prefix_of(owner.host, owner.port));
+  if (sockets.empty()) return wanted;
+  std::vector<api::Prefix> before = prefixes;
+  for (api::Prefix& prefix : wanted) {
+    auto same = std::find_if(before.begin(), before.end(), [&](const api::Prefix& old) {
+      return prefix.any_port && old.any_port && old.host == prefix.host;
+    });
+    if (same == before.end()) continue;
+    prefix.port = same->port;
+    before.erase(same);
+  }
+  return wanted;
 }
 
 Result<void> Server::Impl::start() {
@@ -267,13 +300,12 @@ Result<void> Server::Impl::start() {
     return error;
   };
   if (auto checked = check_settings(); !checked) return fail(checked.error());
-  prefixes.clear();
-  for (const Binding& binding : owner.bindings.list()) {
-    auto prefix = api::parse_prefix(binding.prefix);
-    if (!prefix) return fail(prefix.error());
-    prefixes.push_back(std::move(*prefix));
+  auto wanted = wanted_prefixes();
+  if (!wanted) return fail(wanted.error());
+  {
+    std::lock_guard lock(mutex);
+    prefixes = std::move(*wanted);
   }
-  if (prefixes.empty()) prefixes.push_back(api::prefix_of(owner.host, owner.port));
 
   auto made = std::make_shared<core::ServerSession>(settings(), events(), router, make_cipher());
   made->owner = this;
@@ -366,8 +398,10 @@ void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_cod
   for (auto& loop : loops) add_counters(totals_before, loop->shard().counters);
   totals_before.connections = totals_before.websockets = 0;
   session->shards.clear();
-  lock.unlock();
+  std::vector<std::shared_ptr<wire::Loop>> ended = std::move(loops);
   loops.clear();
+  lock.unlock();
+  ended.clear();
   files.reset();
   if (!keep_sockets && owner.on_shutdown) owner.on_shutdown();
   lock.lock();

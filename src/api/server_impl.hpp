@@ -4,6 +4,7 @@
 // here. Layer: api.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -55,6 +56,21 @@ struct Server::Impl {
   std::vector<std::unique_ptr<Directory>> directories;
 
   std::mutex control;  // one start, stop or restart at a time
+  // Holds it, and knows the thread that does: on_startup and on_shutdown run there.
+  class Control {
+   public:
+    explicit Control(Impl& impl) : impl_(impl), lock_(impl.control) {
+      impl_.controller = std::this_thread::get_id();
+    }
+    ~Control() { impl_.controller = std::thread::id(); }
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
+
+   private:
+    Impl& impl_;
+    std::lock_guard<std::mutex> lock_;
+  };
+  std::atomic<std::thread::id> controller{};
   mutable std::mutex mutex;
   std::condition_variable changed;
   State state = State::stopped;
@@ -77,6 +93,7 @@ struct Server::Impl {
   Result<void> check_settings() const;
   core::SessionSettings settings() const;
   core::SessionEvents events() const;
+  Result<std::vector<api::Prefix>> wanted_prefixes() const;
   Result<void> make_files();
   Result<void> make_loops(const std::shared_ptr<core::ServerSession>& made);
   std::vector<core::ServedHost> served_hosts() const;

@@ -72,6 +72,8 @@ class Connection {
   // Thread: written on the shard, read on any.
   std::atomic<std::uint64_t> bytes_received{0}, bytes_sent{0};
   std::atomic<std::int64_t> last_message_ns{0};  // system clock
+  // So much waits to be sent that not even this connection's own handlers on the pool may send.
+  std::atomic<bool> send_full{false};
 
   // Thread: the shard.
   Shard* shard = nullptr;           // null once closed

@@ -308,13 +308,14 @@ void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable
   stream_->write_block(*block, {block->data(), size}, droppable);
 }
 
-SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own) {
+SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
+                           bool promised) {
   if (!can_send()) return SendStatus::gone;
   const std::size_t budget = shard_.session.settings.limits.send_queue_bytes;
   std::size_t queued = stream_->queued();
   if (queued > 0) {
     if (own) {
-      if (queued >= budget) return SendStatus::would_block;
+      if (queued >= budget && !promised) return SendStatus::would_block;
     } else if (queued + payload.size() > budget && !make_room(payload.size())) {
       return SendStatus::would_block;
     }
@@ -331,9 +332,15 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
       first = false;
     }
   }
-  if (own && stream_->queued() >= budget && !queue_pause_) {
-    queue_pause_ = true;
-    update_reading();
+  if (own && stream_->queued() >= budget) {
+    // What had been read before may still be answered: that is bounded too.
+    if (promised && stream_->queued() >= 2 * budget + ThreadPool::kBytes) {
+      connection_.send_full.store(true, std::memory_order_relaxed);
+    }
+    if (!queue_pause_) {
+      queue_pause_ = true;
+      update_reading();
+    }
   }
   return SendStatus::queued;
 }
@@ -440,6 +447,7 @@ void WebSocket::pool_pause(bool paused) {
 
 void WebSocket::on_writable() {
   slow_ = false;
+  connection_.send_full.store(false, std::memory_order_relaxed);
   if (!queue_pause_) return;
   queue_pause_ = false;
   update_reading();

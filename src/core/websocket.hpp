@@ -32,7 +32,9 @@ class WebSocket final : public StreamEvents {
   // `own`: called in an event of this very connection. Such a send is accepted while the queue is
   // below the budget, and reading pauses when it is over; any other send over the budget obeys
   // options.slow_reader.
-  SendStatus send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own);
+  // `promised`: its handler, on the pool, has been told that it is queued.
+  SendStatus send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
+                  bool promised = false);
   // A broadcast's frame, made once for the shard. False when it was dropped.
   bool send_frame(base::Block& block, Bytes frame);
   SendStatus ping(std::string_view payload);

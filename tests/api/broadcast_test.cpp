@@ -141,7 +141,7 @@ TEST_P(Broadcasts, FromManyThreadsArriveInTheOrderOfEach) {
   Running running = start();
   connect_all();
   constexpr int kThreads = 3, kMessages = 200;
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kMessages; ++i) server.broadcast(std::to_string(t * 10000 + i));
@@ -154,7 +154,7 @@ TEST_P(Broadcasts, FromManyThreadsArriveInTheOrderOfEach) {
       ASSERT_EQ(number % 10000, next[static_cast<std::size_t>(number / 10000)]++);
     }
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
 }
 
 TEST_P(Broadcasts, AreNotStoppedByOneThatHasGone) {

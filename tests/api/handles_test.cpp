@@ -260,7 +260,7 @@ TEST_P(Handles, AreAllClosedByDisconnectAll) {
 TEST_P(Handles, MayBeUsedByAnyThreadAtAnyTime) {
   std::atomic<bool> over{false};
   Running running = start();
-  std::vector<std::thread> users;
+  std::vector<std::jthread> users;
   for (int i = 0; i < 2; ++i) {
     users.emplace_back([&] {
       while (!over) {
@@ -286,7 +286,7 @@ TEST_P(Handles, MayBeUsedByAnyThreadAtAnyTime) {
     two.text("hello");
   }
   over = true;
-  for (std::thread& user : users) user.join();
+  for (std::jthread& user : users) user.join();
   EXPECT_TRUE(events.wait_until([](const std::vector<std::string>& list) {
     return static_cast<std::size_t>(std::count_if(
                list.begin(), list.end(),

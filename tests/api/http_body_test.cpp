@@ -57,7 +57,7 @@ TEST_P(HttpBodies, OfEverySizeComeBackByteForByte) {
        {std::size_t{0}, std::size_t{1}, std::size_t{16'384}, std::size_t{65'535},
         std::size_t{65'536}, std::size_t{65'537}, std::size_t{300'000}, std::size_t{5'000'000}}) {
     const std::string body = pattern(size);
-    std::thread sender([&] {
+    std::jthread sender([&] {
       http.send(with_length(size));
       http.send(body);
     });
@@ -75,7 +75,7 @@ TEST_P(HttpBodies, InChunksComeBackByteForByte) {
   for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'536}, std::size_t{65'537},
                            std::size_t{1'000'000}}) {
     const std::string body = pattern(size);
-    std::thread sender([&] {
+    std::jthread sender([&] {
       http.send(kChunkedPost);
       http.send(chunked(body, 7'001, "X-Trailer: 1\r\nContent-Length: 3\r\n"));
     });
@@ -91,7 +91,7 @@ TEST_P(HttpBodies, LeaveTheNextRequestInPlace) {
   Running running = start();
   HttpClient http = client();
   const std::string large = pattern(200'000);
-  std::thread sender([&] {
+  std::jthread sender([&] {
     http.send(with_length(3) + "abc" + std::string(kChunkedPost) + chunked("defg", 2) +
               with_length(large.size()) + large + with_length(0) + with_length(1) + "z");
   });
@@ -250,7 +250,7 @@ TEST_P(StreamedBodies, MayBeLargeOrChunked) {
   Running running = start();
   const std::string body = pattern(3'000'000);
   HttpClient http = client();
-  std::thread sender([&] {
+  std::jthread sender([&] {
     http.send(kChunkedPost);
     http.send(chunked(body, 50'000));
   });

@@ -112,7 +112,7 @@ TEST_P(HttpConnections, AnswerManyPipelinedRequestsThatOverfillTheQueue) {
   };
   Running running = start();
   HttpClient http = client();
-  std::thread sender([&] {
+  std::jthread sender([&] {
     for (std::size_t i = 1; i <= 200; ++i) {
       http.send("GET /" + std::string(i, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n");
     }

@@ -61,7 +61,7 @@ TEST_P(LateAnswers, KeepWhatTheRequestsViewsPointTo) {
   HttpClient http = client();
   for (std::size_t size : {std::size_t{10}, std::size_t{60'000}, std::size_t{200'000}}) {
     const std::string body = pattern(size);
-    std::thread sender([&] {
+    std::jthread sender([&] {
       http.send("POST /some%20where HTTP/1.1\r\nHost: a\r\nX-Field: value\r\nContent-Length: " +
                 std::to_string(size) + "\r\n\r\n" + body);
     });
@@ -301,7 +301,7 @@ TEST_P(LateAnswers, AreMovable) {
 TEST_P(LateAnswers, ComeFromManyThreads) {
   std::atomic<bool> over{false};
   Running running = start();
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   std::atomic<int> answered{0};
   constexpr int kClients = 4, kRequests = 50;
   for (int i = 0; i < 3; ++i) {
@@ -314,17 +314,17 @@ TEST_P(LateAnswers, ComeFromManyThreads) {
       }
     });
   }
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&] {
       HttpClient http = client();
       for (int n = 0; n < kRequests; ++n) answered += http.get("/").status == 200 ? 1 : 0;
     });
   }
-  for (std::thread& thread : clients) thread.join();
+  for (std::jthread& thread : clients) thread.join();
   over = true;
   for (int i = 0; i < 3; ++i) replies.put(Reply());
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   EXPECT_EQ(answered.load(), kClients * kRequests);
 }
 

@@ -127,7 +127,7 @@ TEST_P(StreamedAnswers, WaitForASlowClient) {
   ASSERT_LT(written, kPieces) << "a client that does not read must be felt";
   EXPECT_EQ(writable.size(), 0u);
   std::string body;
-  std::thread reader([&] { body = http.read().body; });
+  std::jthread reader([&] { body = http.read().body; });
   for (std::size_t waited = 1; written < kPieces; ++waited) {
     ASSERT_TRUE(writable.wait_for(waited));
     write_until_full();
@@ -163,7 +163,7 @@ TEST_P(StreamedAnswers, ShareTheBudgetOfTheShard) {
   server.limits.send_queue_total = 100'000;
   Running running = start();
   std::vector<std::unique_ptr<HttpClient>> clients;
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int i = 0; i < 3; ++i) {
     clients.push_back(std::make_unique<HttpClient>(port, "127.0.0.1", kPatience));
     ASSERT_TRUE(clients.back()->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
@@ -181,7 +181,7 @@ TEST_P(StreamedAnswers, ShareTheBudgetOfTheShard) {
     });
   }
   for (auto& http : clients) EXPECT_EQ(http->read().body.size(), 400u * 30'000u);
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
 }
 
 TEST_P(StreamedAnswers, ThatWriteOnlyInOnWritableComeWhole) {

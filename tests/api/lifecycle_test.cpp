@@ -86,7 +86,7 @@ TEST_P(Lifecycle, DrainsWhatWasBegun) {
   WsClient socket = ws();
   socket.text("x");
   EXPECT_EQ(socket.read(), "x");
-  std::thread stopping([&] { EXPECT_TRUE(server.stop(20s)); });
+  std::jthread stopping([&] { EXPECT_TRUE(server.stop(20s)); });
   EXPECT_TRUE(idle.at_end());
   EXPECT_EQ(socket.read_close(), 1001);
   socket.close(1001);
@@ -132,6 +132,20 @@ TEST_P(Lifecycle, RefusesBlockingCallsInHandlers) {
   EXPECT_EQ(told_codes.count(Errc::would_deadlock), 10u);
 }
 
+TEST_P(Lifecycle, RefusesBlockingCallsInItsOwnEvents) {
+  Told<Errc> told_codes;
+  server.on_startup = [&] {
+    told_codes.tell(server.stop().error().code);
+    told_codes.tell(server.wait().error().code);
+  };
+  server.on_shutdown = [&] { told_codes.tell(server.start().error().code); };
+  {
+    Running running = start();
+    EXPECT_EQ(client().get("/").status, 200);
+  }
+  EXPECT_EQ(told_codes.count(Errc::would_deadlock), 3u);
+}
+
 TEST_P(Lifecycle, StopsFromAHandlerByTheAsyncForm) {
   server.on_http_request = [&](Connection, const HttpRequest&, HttpResponse& response) {
     server.stop_async();
@@ -169,7 +183,7 @@ TEST_P(Lifecycle, RestartsOnTheSamePort) {
   WsClient socket = ws();
   ASSERT_TRUE(told("connect"));
   const std::uint64_t before = server.counters().accepted;
-  std::thread restarting([&] { EXPECT_TRUE(server.restart()); });
+  std::jthread restarting([&] { EXPECT_TRUE(server.restart()); });
   EXPECT_EQ(socket.read_close(), 1012);
   socket.close(1012);
   EXPECT_TRUE(socket.at_end());
@@ -186,7 +200,7 @@ TEST_P(Lifecycle, ServesWhoConnectsDuringARestart) {
   Running running = start();
   std::atomic<bool> over{false};
   std::atomic<int> served{0}, failed{0};
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   for (int i = 0; i < 3; ++i) {
     clients.emplace_back([&] {
       while (!over) {
@@ -202,7 +216,7 @@ TEST_P(Lifecycle, ServesWhoConnectsDuringARestart) {
     EXPECT_TRUE(eventually([&] { return served > before; }));
   }
   over = true;
-  for (std::thread& each : clients) each.join();
+  for (std::jthread& each : clients) each.join();
   EXPECT_EQ(failed.load(), 0);
   EXPECT_EQ(server.bound_port(), port);
 }
@@ -232,7 +246,7 @@ TEST_P(Lifecycle, RestartsWithOtherSettings) {
 TEST_P(Lifecycle, WaitsUntilItIsStopped) {
   Running running = start();
   std::atomic<bool> over{false};
-  std::thread waiting([&] {
+  std::jthread waiting([&] {
     EXPECT_TRUE(server.wait());
     over = true;
   });
@@ -247,7 +261,7 @@ TEST_P(Lifecycle, RunsUntilASignal) {
   for (int signal : {SIGTERM, SIGINT}) {
     const std::size_t round = signal == SIGTERM ? 1 : 2;
     int code = -1;
-    std::thread running([&] { code = server.run(); });
+    std::jthread running([&] { code = server.run(); });
     ASSERT_TRUE(told("startup", round));
     port = server.bound_port();
     WsClient socket = ws();
@@ -269,7 +283,7 @@ TEST_P(Lifecycle, RunsUntilASignal) {
 
 TEST_P(Lifecycle, HurriesAtTheSecondSignal) {
   int code = -1;
-  std::thread running([&] { code = server.run(); });
+  std::jthread running([&] { code = server.run(); });
   ASSERT_TRUE(told("startup"));
   port = server.bound_port();
   HttpClient http = client(), idle = client();
@@ -288,7 +302,7 @@ TEST_P(Lifecycle, HurriesAtTheSecondSignal) {
 
 TEST_P(Lifecycle, EndsRunWhenItIsStoppedElsewhere) {
   int code = -1;
-  std::thread running([&] { code = server.run(); });
+  std::jthread running([&] { code = server.run(); });
   ASSERT_TRUE(told("startup"));
   EXPECT_TRUE(eventually([&] { return server.active(); }));
   EXPECT_TRUE(server.stop());

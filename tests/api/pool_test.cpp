@@ -75,7 +75,7 @@ TEST_P(Pool, StopsReadingWhenTooMuchWaitsAndLosesNothing) {
   WsClient socket = ws();
   Connection connection = next_connection();
   constexpr std::size_t kMessages = 1500, kSize = 20'000;
-  std::thread sender([&] {
+  std::jthread sender([&] {
     const std::string frame = WsClient::frame(WsClient::kBinary, std::string(kSize, 'b'));
     for (std::size_t i = 0; i < kMessages; ++i) {
       if (!socket.send(frame)) return;
@@ -211,7 +211,7 @@ TEST_P(Pool, StopsWhileHandlersRun) {
   HttpClient http = client();
   ASSERT_TRUE(http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   ASSERT_TRUE(begun.wait_for(1));
-  std::thread stopping([&] { EXPECT_TRUE(server.stop(20s)); });
+  std::jthread stopping([&] { EXPECT_TRUE(server.stop(20s)); });
   EXPECT_TRUE(eventually([&] { return !client().connected(); }));
   gate.open();
   EXPECT_EQ(http.read().body, "done");

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "api/ws_harness.hpp"
@@ -108,7 +109,7 @@ TEST_P(Settings, WithoutInlineCompletionsServeAllTheSame) {
   Running running = start();
   WsClient socket = ws();
   const std::string message = pattern(2'000'000);
-  std::thread sender([&] { socket.text(message); });
+  std::jthread sender([&] { socket.text(message); });
   EXPECT_TRUE(socket.read() == message);
   sender.join();
 }

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "api/ws_harness.hpp"
@@ -172,7 +173,7 @@ TEST_P(WsProtocol, MayCloseWithoutACloseFrame) {
   EXPECT_EQ(next_connection().close(4000), SendStatus::queued);
   EXPECT_EQ(socket.read_close(), 0);
   EXPECT_TRUE(socket.at_end());
-  EXPECT_EQ(events.size(), 2u);
+  EXPECT_TRUE(told("disconnect 1006"));
 }
 
 TEST_P(WsProtocol, EchoesLargeMessagesByteForByte) {
@@ -181,7 +182,7 @@ TEST_P(WsProtocol, EchoesLargeMessagesByteForByte) {
   for (std::size_t size : {std::size_t{125}, std::size_t{126}, std::size_t{65'535},
                            std::size_t{65'536}, std::size_t{1'000'000}, std::size_t{5'000'000}}) {
     const std::string message = pattern(size);
-    std::thread sender([&] { socket.binary(message); });
+    std::jthread sender([&] { socket.binary(message); });
     const std::string echo = socket.read();
     sender.join();
     ASSERT_TRUE(echo == message) << size;

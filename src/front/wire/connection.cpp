@@ -23,6 +23,8 @@ constexpr std::uint64_t kFileWindow = 1 << 20;
 constexpr base::Duration kRateSpan = std::chrono::seconds(10);
 // How long a client may go on sending after the connection's last answer.
 constexpr std::uint64_t kLingerLimit = 30'000;
+// The same when the server stops.
+constexpr std::uint64_t kDrainLinger = 1'000;
 // Received bytes that may wait for an answer before reading stops.
 constexpr std::size_t kKeptLimit = 16 * 1024;
 
@@ -365,6 +367,7 @@ void Connection::close_when_drained(bool linger) {
   linger_ = linger_ || linger;
   if (linger_ && phase_ != Phase::linger) {
     auto limit = std::uint64_t(loop_.session().settings.timeouts.drain_entity_body.count());
+    if (shard->draining) limit = kDrainLinger;
     begin_linger(limit == 0 ? kLingerLimit : std::min(limit, kLingerLimit));
   } else if (!linger_) {
     set_phase(Phase::none, 0);
@@ -536,8 +539,10 @@ void Connection::on_timer() {
 }
 
 void Connection::drain(std::uint16_t close_code, base::Duration delay) {
-  if (closed_ || close_called_ || closing_) return;
-  if (stream_) {
+  if (closed_ || close_called_) return;
+  if (closing_) {
+    if (linger_) begin_linger(kDrainLinger);
+  } else if (stream_) {
     drain_code_ = close_code;
     auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
     if (milliseconds == 0) {
