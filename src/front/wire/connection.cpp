@@ -23,8 +23,8 @@ constexpr std::uint64_t kFileWindow = 1 << 20;
 constexpr base::Duration kRateSpan = std::chrono::seconds(10);
 // How long a client may go on sending after the connection's last answer.
 constexpr std::uint64_t kLingerLimit = 30'000;
-// The same when the server stops.
-constexpr std::uint64_t kDrainLinger = 1'000;
+// The same when the server stops; and how long a client may take then for its first request.
+constexpr std::uint64_t kDrainLinger = 1'000, kDrainHead = 1'000;
 // Received bytes that may wait for an answer before reading stops.
 constexpr std::size_t kKeptLimit = 16 * 1024;
 
@@ -396,7 +396,7 @@ void Connection::finish(std::uint64_t linger_milliseconds) {
 void Connection::close_now(io::CloseMode mode) {
   if (close_called_ || closed_) return;
   close_called_ = true;
-  loop_.engine().close(socket_, mode);
+  if (socket_.is_open()) loop_.engine().close(socket_, mode);  // else the loop never opens it
 }
 
 void Connection::abort(const Error&) { close_now(io::CloseMode::abort); }
@@ -497,6 +497,10 @@ void Connection::on_timer() {
     case Phase::none:
       break;
     case Phase::header:
+      if (shard->draining && !in_) {
+        close_now(io::CloseMode::graceful);
+        break;
+      }
       session.reject(this, Errc::header_timeout, *shard);
       if (in_) {
         plain_error(Errc::header_timeout);
@@ -505,7 +509,11 @@ void Connection::on_timer() {
       }
       break;
     case Phase::idle:
-      close_now(io::CloseMode::graceful);
+      if (out_.empty()) {
+        close_now(io::CloseMode::graceful);
+      } else {  // a long download is no idle connection; min_send_rate watches it
+        set_phase(Phase::idle, std::uint64_t(session.settings.timeouts.idle_connection.count()));
+      }
       break;
     case Phase::body:
       if (!exchange_) break;
@@ -552,6 +560,9 @@ void Connection::drain(std::uint16_t close_code, base::Duration delay) {
     }
   } else if (exchange_) {
     close_after_ = true;
+  } else if (phase_ == Phase::header) {
+    // It has just connected, or part of a request is there: it is answered, with a close.
+    set_phase(Phase::header, kDrainHead);
   } else {
     close_when_drained(false);
   }
