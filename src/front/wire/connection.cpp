@@ -310,7 +310,7 @@ void Connection::send_file_window() {
       [this, size] {
         warming_ = false;
         file_window_ = size;  // a page that was evicted meanwhile costs one short wait
-        flush();
+        if (!dirty_) flush();
         release();
       });
   if (taken) return;
@@ -323,7 +323,7 @@ void Connection::on_sent(std::uint64_t total) {
   loop_.enter();
   std::uint64_t bytes = total - sent_seen_;
   if (bytes > 0) sent(bytes);
-  if (!socket_.sending()) flush();
+  if (!socket_.sending() && !dirty_) flush();  // else it is about to be flushed
 }
 
 void Connection::sent(std::uint64_t bytes) {

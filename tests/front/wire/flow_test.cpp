@@ -218,6 +218,31 @@ TEST_F(Flow, PongsThatNobodyTakesAreBounded) {
   EXPECT_LE(rig.shard().queued_bytes, kBudget + 127);
 }
 
+// One that waits to be flushed makes progress by itself, and then has more to send: those who were
+// to be flushed behind it are not forgotten.
+TEST_F(Flow, NobodyIsForgottenWhenASendEndsInBetween) {
+  rig.events.websocket.on_message = [&](sluice::Connection connection, std::string_view text) {
+    if (text == "all") {
+      rig.session->broadcast(ws::Opcode::text, as_bytes(text), {});
+    } else {
+      static_cast<void>(connection.write_data(text));
+    }
+  };
+  rig.start();
+  io::SimPeer first = rig.websocket(), slow = rig.websocket(), last = rig.websocket();
+  slow.set_window(0);
+  slow.send(WsClient::frame(WsClient::kText, "waits"));
+  rig.settle();
+  // All of it in one wake-up.
+  first.send(WsClient::frame(WsClient::kText, "all"));
+  slow.set_window(SIZE_MAX);
+  slow.send(WsClient::frame(WsClient::kText, "more"));
+  rig.settle();
+  EXPECT_EQ(take_frames(first).size(), 1u);
+  EXPECT_EQ(take_frames(slow).size(), 3u);
+  EXPECT_EQ(take_frames(last).size(), 1u);
+}
+
 // --- WebSocket: what others send to it
 // --------------------------------------------------------------
 
