@@ -152,10 +152,9 @@ void WebSocket::on_event(base::Block& block, const ws::Event& event) {
     case ws::Event::Kind::pong:
       break;
     case ws::Event::Kind::ping:
-      // A peer that reads no pongs gets none: only the newest would count (RFC 6455 section 5.5.3).
-      if (!close_sent_ && stream_->queued() < shard_.session.settings.limits.send_queue_bytes) {
-        write(ws::Opcode::pong, true, event.data, false);
-      }
+      if (close_sent_) break;
+      write(ws::Opcode::pong, true, event.data, false);
+      pause_when_full();  // a peer that reads no pongs is not read either
       break;
     case ws::Event::Kind::close:
       peer_closed(event);
@@ -308,6 +307,13 @@ void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable
   stream_->write_block(*block, {block->data(), size}, droppable);
 }
 
+void WebSocket::pause_when_full() {
+  if (queue_pause_ || ended_) return;
+  if (stream_->queued() < shard_.session.settings.limits.send_queue_bytes) return;
+  queue_pause_ = true;
+  update_reading();
+}
+
 SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
                            bool promised) {
   if (!can_send()) return SendStatus::gone;
@@ -337,10 +343,7 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
     if (promised && stream_->queued() >= 2 * budget + ThreadPool::kBytes) {
       connection_.send_full.store(true, std::memory_order_relaxed);
     }
-    if (!queue_pause_) {
-      queue_pause_ = true;
-      update_reading();
-    }
+    pause_when_full();
   }
   return SendStatus::queued;
 }

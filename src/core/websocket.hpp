@@ -82,6 +82,7 @@ class WebSocket final : public StreamEvents {
     return stream_ && !ended_ && !close_sent_ && !failed_ && !finishing_ && !slow_closing_;
   }
   bool blocked() const { return queue_pause_ || pool_pause_; }
+  void pause_when_full();
   void update_reading();
 
   Shard& shard_;

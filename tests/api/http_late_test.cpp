@@ -120,6 +120,7 @@ TEST_P(LateAnswers, AreGivenOnce) {
   HttpClient http = client();
   EXPECT_EQ(http.get("/").body, "once");
   EXPECT_EQ(http.get("/").body, "once");
+  ASSERT_TRUE(second.wait_for(2));
   EXPECT_EQ(second.all(), (std::vector<Errc>{Errc::already_replied, Errc::already_replied}));
 }
 

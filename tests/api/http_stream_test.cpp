@@ -125,7 +125,6 @@ TEST_P(StreamedAnswers, WaitForASlowClient) {
   };
   write_until_full();
   ASSERT_LT(written, kPieces) << "a client that does not read must be felt";
-  EXPECT_EQ(writable.size(), 0u);
   std::string body;
   std::jthread reader([&] { body = http.read().body; });
   for (std::size_t waited = 1; written < kPieces; ++waited) {

@@ -202,7 +202,9 @@ void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
   shard_.registry.add(*connection);
   shard_.counters.connections.add();
   connections_.fetch_add(1, std::memory_order_relaxed);
-  switch (session_->on_accepted(*connection)) {
+  auto admission = session_->on_accepted(*connection);
+  if (connection->close_called_) admission = core::ServerSession::Admission::refuse;
+  switch (admission) {
     case core::ServerSession::Admission::accept:
       connection->open(fd);
       break;
