@@ -46,17 +46,35 @@ struct Drain : testing::Test {
 
 TEST_F(Drain, IdleConnectionsAreClosed) {
   rig.start();
-  io::SimPeer silent = rig.connect(), served = rig.connect(), half = rig.connect();
+  io::SimPeer served = rig.connect();
   served.send(get("/"));
-  half.send("GET / HT");
   rig.settle();
   drain();
   EXPECT_TRUE(gone());
-  for (io::SimPeer* peer : {&silent, &served, &half}) {
-    EXPECT_TRUE(peer->saw_end());
-    EXPECT_FALSE(peer->saw_reset());
-  }
+  EXPECT_TRUE(served.saw_end());
+  EXPECT_FALSE(served.saw_reset());
   EXPECT_EQ(take_replies(served).size(), 1u);
+}
+
+// Who has just connected, or has sent a part of a request, is answered when the rest comes soon.
+TEST_F(Drain, WhoHasJustConnectedIsServedOnce) {
+  rig.start();
+  io::SimPeer silent = rig.connect(), fresh = rig.connect(), half = rig.connect();
+  half.send("GET / HT");
+  rig.settle();
+  drain();
+  EXPECT_EQ(rig.network.open_count(), 3u);
+  fresh.send(get("/"));
+  half.send("TP/1.1\r\nHost: a\r\n\r\n");
+  rig.settle();
+  EXPECT_EQ(take_reply(fresh).field("Connection"), "close");
+  EXPECT_EQ(take_reply(half).field("Connection"), "close");
+  EXPECT_TRUE(fresh.saw_end());
+  EXPECT_TRUE(half.saw_end());
+  EXPECT_FALSE(silent.saw_end());
+  rig.pass(5s);
+  EXPECT_TRUE(gone());
+  EXPECT_TRUE(silent.saw_end());
 }
 
 TEST_F(Drain, WhatWasBegunIsFinished) {
@@ -102,8 +120,11 @@ TEST_F(Drain, AnAnswerOnItsWayArrives) {
 TEST_F(Drain, ANewConnectionIsNotKept) {
   rig.start();
   drain();
-  io::SimPeer peer = rig.connect();
+  io::SimPeer peer = rig.connect(), served = rig.connect();
+  served.send(get("/"));
   rig.settle();
+  EXPECT_EQ(take_reply(served).field("Connection"), "close");
+  rig.pass(5s);
   EXPECT_TRUE(peer.saw_end());
   EXPECT_TRUE(gone());
 }
