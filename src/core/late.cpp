@@ -70,7 +70,7 @@ Errc Late::send() {
 }
 
 void Late::deliver() {
-  if (aborted()) return let_go();
+  if (aborted() || let_go_) return let_go();
   if (exchange->in_handler) {
     send_wanted_ = true;
     return;
@@ -161,7 +161,7 @@ Errc Late::end(std::string trailer_lines) {
 }
 
 void Late::finish(std::string_view trailer_lines) {
-  if (aborted()) return let_go();
+  if (aborted() || let_go_) return let_go();
   Exchange& answered = *exchange;
   answered.retain();
   let_go();
@@ -171,7 +171,7 @@ void Late::finish(std::string_view trailer_lines) {
 }
 
 void Late::break_off() {
-  if (aborted()) return let_go();
+  if (aborted() || let_go_) return let_go();
   Exchange& broken = *exchange;
   broken.retain();
   let_go();

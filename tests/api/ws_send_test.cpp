@@ -285,12 +285,30 @@ TEST_P(WsSend, OfPongsThatNobodyReadsIsBounded) {
   server.limits.send_queue_bytes = 50'000;
   Running running = start();
   WsClient socket = ws();
-  const std::string ping = WsClient::frame(WsClient::kPing, std::string(125, 'p'));
+  Connection connection = next_connection();
   std::string many;
-  for (int i = 0; i < 100; ++i) many += ping;
-  // Read in another thread, at first not at all.
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(socket.send(many));
-  socket.text("still here");
+  for (int i = 0; i < 100; ++i) many += WsClient::frame(WsClient::kPing, std::string(125, 'p'));
+  constexpr std::size_t kRounds = 1000;
+  std::jthread sender([&] {
+    for (std::size_t i = 0; i < kRounds; ++i) {
+      if (!socket.send(many)) return;
+    }
+    socket.text("still here");
+  });
+  // Reading stops when the pongs are not taken.
+  std::uint64_t last = 0;
+  for (int quiet = 0; quiet < 5 && last < kRounds * many.size();) {
+    ::poll(nullptr, 0, 50);
+    const std::uint64_t now = connection.bytes_received();
+    quiet = now == last ? quiet + 1 : 0;
+    last = now;
+  }
+  EXPECT_LT(last, kRounds * many.size());
+  for (std::size_t i = 0; i < 100 * kRounds; ++i) {
+    std::optional<WsFrame> frame = socket.read_frame();
+    ASSERT_TRUE(frame) << i;
+    ASSERT_EQ(frame->opcode, WsClient::kPong);
+  }
   EXPECT_EQ(socket.read(), "still here");
 }
 
