@@ -71,15 +71,9 @@ void ThreadPool::run() {
     queue.bytes -= event.bytes;
     bool resume = queue.paused && queue.events.size() < kEvents / 2 && queue.bytes < kBytes / 2;
     if (resume) queue.paused = false;
-    if (queue.events.empty()) {
-      queue.scheduled = false;
-    } else {
-      connection->retain();
-      connections_.push_back(connection);
-      ready_.notify_one();
-    }
     lock.unlock();
-    // The task holds the connection's reference that came with its place in the list.
+    // Told before the connection's next event may run on another thread: in order.
+    connection->retain();
     bool posted = connection->mailbox->post_always(
         [connection, resume, done = std::move(event.done)]() mutable {
           done();
@@ -88,6 +82,15 @@ void ThreadPool::run() {
         });
     if (!posted) connection->release();
     lock.lock();
+    if (queue.events.empty()) {
+      queue.scheduled = false;
+      lock.unlock();
+      connection->release();  // perhaps the last one
+      lock.lock();
+    } else {
+      connections_.push_back(connection);  // with the reference it came with
+      ready_.notify_one();
+    }
   }
 }
 
