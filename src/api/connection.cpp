@@ -7,6 +7,7 @@
 #include "core/dispatcher.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
+#include "core/step.hpp"
 #include "core/websocket.hpp"
 
 namespace sluice {
@@ -21,6 +22,17 @@ int hex_value(char c) {
   return -1;
 }
 
+// On the pool: a handler that answers what it was given may always do so, which is bounded because
+// reading stops. One that goes on and on has to wait when too much is queued.
+bool pool_may_send(core::Connection& connection, std::size_t bytes) {
+  std::size_t& sent = core::ThreadPool::sent_by_event();
+  if (connection.send_full.load(std::memory_order_relaxed) && sent >= core::ThreadPool::kBytes) {
+    return false;
+  }
+  sent += bytes;
+  return true;
+}
+
 // Runs `call(WebSocket&)` on the connection's shard: at once there, as a post from elsewhere.
 template <class Call>
 SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call call) {
@@ -31,8 +43,10 @@ SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call 
   if (!connection->is_websocket()) return SendStatus::gone;
   return connection->mailbox->post(
       [handle = connection->handle(), call = std::move(call)]() mutable {
-        core::Connection* target = core::Connection::of(handle);
-        if (target->websocket) call(*target->websocket);
+        core::Connection& target = *core::Connection::of(handle);
+        core::step(target, [&] {
+          if (target.websocket) call(*target.websocket);
+        });
       },
       bytes);
 }
@@ -121,8 +135,7 @@ bool Connection::is_websocket() const { return is_open() && connection_->is_webs
 SendStatus Connection::write_data(std::string_view text) {
   bool own = core::Dispatcher::running() == connection_;
   if (connection_ && !connection_->on_own_shard()) {
-    if (own && connection_->send_full.load(std::memory_order_relaxed))
-      return SendStatus::would_block;
+    if (own && !pool_may_send(*connection_, text.size())) return SendStatus::would_block;
   } else if (connection_) {
     if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
     return connection_->websocket->send(ws::Opcode::text, as_bytes(text), 0, own);
@@ -136,8 +149,7 @@ SendStatus Connection::write_data(std::string_view text) {
 SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
   bool own = core::Dispatcher::running() == connection_;
   if (connection_ && !connection_->on_own_shard()) {
-    if (own && connection_->send_full.load(std::memory_order_relaxed))
-      return SendStatus::would_block;
+    if (own && !pool_may_send(*connection_, bytes.size())) return SendStatus::would_block;
   } else if (connection_) {
     if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
     return connection_->websocket->send(ws::Opcode::binary, bytes, fragment_size, own);

@@ -4,6 +4,7 @@
 #include "core/connection.hpp"
 #include "core/exchange.hpp"
 #include "core/shard.hpp"
+#include "core/step.hpp"
 #include "proto/http/field_rules.hpp"
 #include "proto/http/range.hpp"
 #include "proto/http/target.hpp"
@@ -32,7 +33,9 @@ void on_port(core::Exchange* exchange, Call call) {
     return;
   }
   exchange->shard.mailbox->post_always([exchange, call] {
-    if (exchange->port) call(*exchange->port, *exchange);
+    core::step(*exchange, [&] {
+      if (exchange->port) call(*exchange->port, *exchange);
+    });
   });
 }
 

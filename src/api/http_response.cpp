@@ -113,8 +113,13 @@ Reply HttpResponse::defer() {
     exchange_->answer.error = Errc::deferred_full;
     return Reply(new core::Late(Errc::deferred_full));
   }
-  return Reply(
-      new core::Late(*exchange_, session.settings.limits.send_queue_bytes, session.deferred));
+  try {
+    return Reply(
+        new core::Late(*exchange_, session.settings.limits.send_queue_bytes, session.deferred));
+  } catch (...) {
+    session.deferred->fetch_sub(1);
+    throw;
+  }
 }
 
 BodyWriter HttpResponse::stream() {

@@ -369,7 +369,8 @@ void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_cod
     });
   }
   lock.lock();
-  auto everything_gone = [this] { return open_connections() == 0 && open_listeners() == 0; };
+  // In this order: a listener that has closed has counted whom it accepted.
+  auto everything_gone = [this] { return open_listeners() == 0 && open_connections() == 0; };
   changed.wait_until(lock, deadline, [&] { return everything_gone() || hurried; });
   std::size_t left = open_connections();
   lock.unlock();

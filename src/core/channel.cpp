@@ -21,8 +21,14 @@ bool Channels::subscribe(WebSocket& socket, std::string_view name) {
     found = channels_.emplace(std::string(name), std::move(made)).first;
   }
   Channel& channel = *found->second;
-  socket.subscriptions.push_back({&channel, std::uint32_t(channel.members.size())});
-  channel.members.push_back(&socket);
+  try {
+    channel.members.push_back(&socket);
+    socket.subscriptions.push_back({&channel, std::uint32_t(channel.members.size() - 1)});
+  } catch (...) {
+    if (!channel.members.empty() && channel.members.back() == &socket) channel.members.pop_back();
+    if (channel.members.empty()) channels_.erase(found);
+    throw;
+  }
   return true;
 }
 

@@ -9,10 +9,12 @@ namespace sluice::core {
 namespace {
 
 thread_local bool pool_thread = false;
+constinit thread_local std::size_t event_bytes = 0;
 
 }  // namespace
 
 bool ThreadPool::on_pool_thread() { return pool_thread; }
+std::size_t& ThreadPool::sent_by_event() { return event_bytes; }
 
 ThreadPool::ThreadPool(ServerSession& session, std::uint32_t threads, std::size_t queue_length)
     : session_(session), queue_length_(queue_length) {
@@ -64,6 +66,7 @@ void ThreadPool::run() {
     if (event.request) --waiting_requests_;
     lock.unlock();
 
+    event_bytes = 0;
     event.work();
     event.work = {};
 

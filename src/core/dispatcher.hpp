@@ -53,6 +53,8 @@ class ThreadPool {
 
   // True on a thread of any pool.
   static bool on_pool_thread();
+  // How many bytes the event that runs on this thread has sent to its own connection.
+  static std::size_t& sent_by_event();
 
  private:
   void run();

@@ -55,9 +55,9 @@ class ByteStream {
   virtual void resume_reading() = 0;
   // One deadline for the stream's owner, told by on_timer. Zero milliseconds: none.
   virtual void set_deadline(std::uint64_t milliseconds) = 0;
-  // FIN after everything queued; the peer has `linger` to end its side, then the connection is
-  // closed.
-  virtual void finish(std::uint64_t linger_milliseconds) = 0;
+  // The end after everything queued, which the peer has `linger` to take. `until_peer_ends`: a FIN,
+  // and what the peer still sends is read and ignored until its own; else both sides are closed.
+  virtual void finish(std::uint64_t linger_milliseconds, bool until_peer_ends) = 0;
   // At once, with a reset.
   virtual void abort(const Error& why) = 0;
 

@@ -1,12 +1,15 @@
 // core/late.cpp - answers from any thread find their way to the shard.
 #include "core/late.hpp"
 
+#include <new>
 #include <utility>
 
+#include "core/connection.hpp"
 #include "core/exchange.hpp"
 #include "core/front.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
+#include "core/step.hpp"
 
 namespace sluice::core {
 
@@ -39,14 +42,19 @@ bool Late::on_shard() const {
   return shard && shard->mailbox == mailbox_;
 }
 
-// The task runs on the shard, now if this is the shard. A shard that has ended runs nothing any
-// more.
+// The task runs on the shard, now if this is the shard, and gives one use back. A shard that has
+// ended runs nothing any more. Throws std::bad_alloc on other threads only.
 bool Late::post(base::Task task) {
   if (on_shard()) {
     task();
     return true;
   }
-  return mailbox_->post_always(std::move(task));
+  try {
+    return mailbox_->post_always(std::move(task));
+  } catch (const std::bad_alloc&) {
+    release();  // the task's use
+    throw;
+  }
 }
 
 // The shard has ended: what the exchange holds is let go here.
@@ -61,25 +69,38 @@ Errc Late::send() {
   if (!state_.compare_exchange_strong(expected, State::finished)) return Errc::already_replied;
   bool gone = aborted();
   retain();
-  if (!post([this] { deliver(), release(); })) {
-    orphan();
-    release();
-    gone = true;
+  try {
+    if (!post([this] { deliver(), release(); })) {
+      orphan();
+      release();
+      gone = true;
+    }
+  } catch (const std::bad_alloc&) {
+    state_.store(State::open);
+    throw;
   }
   return gone ? Errc::gone : Errc::none;
 }
 
+// On the shard. A client that goes while the handler is still on the pool is noticed here: on_abort
+// is told when the handler has returned, and what it writes meanwhile must not go on for ever.
+bool Late::over() {
+  if (let_go_) return true;
+  if (!exchange->port) aborted_.store(true, std::memory_order_release);
+  return aborted();
+}
+
 void Late::deliver() {
-  if (aborted() || let_go_) return let_go();
+  if (over()) return let_go();
   if (exchange->in_handler) {
     send_wanted_ = true;
     return;
   }
   Exchange& answered = *exchange;
-  answered.retain();
-  let_go();
-  answered.shard.session.respond(answered);
-  answered.release();
+  step(answered, [&] {
+    let_go();
+    answered.shard.session.respond(answered);
+  });
 }
 
 void Late::handler_returned() {
@@ -94,15 +115,18 @@ Errc Late::begin_stream() {
   State expected = State::open;
   if (!state_.compare_exchange_strong(expected, State::streaming)) return Errc::already_replied;
   retain();
-  if (!post([this] { start(), release(); })) {
-    release();  // the last handle to go lets the exchange go
-    return Errc::gone;
+  try {
+    if (post([this] { start(), release(); })) return Errc::none;
+  } catch (const std::bad_alloc&) {
+    state_.store(State::open);
+    throw;
   }
-  return Errc::none;
+  release();  // the last handle to go lets the exchange go
+  return Errc::gone;
 }
 
 void Late::start() {
-  if (aborted() || started_) return;
+  if (started_ || over()) return;
   started_ = true;
   if (exchange->answer.error != Errc::none) {
     // A head that may not be sent: the answer is a 500, and nothing can be written.
@@ -110,7 +134,7 @@ void Late::start() {
     return deliver();
   }
   exchange->streaming = true;
-  exchange->port->begin_stream(*exchange);
+  step(*exchange, [this] { exchange->port->begin_stream(*exchange); });
 }
 
 bool Late::write(std::string_view text) {
@@ -120,16 +144,22 @@ bool Late::write(std::string_view text) {
     put(text);
     return !full_.load() && !aborted();
   }
+  base::Task task = [this, copy = std::string(text)] {
+    posted_.fetch_sub(copy.size());
+    put(copy);
+    if (!full_.load() && wants_room_.load()) writable_on_shard();
+    release();
+  };
   posted_.fetch_add(text.size());
   retain();
-  if (!post([this, copy = std::string(text)] {
-        posted_.fetch_sub(copy.size());
-        put(copy);
-        if (!full_.load() && wants_room_.load()) writable_on_shard();
-        release();
-      })) {
-    release();
-    return false;
+  try {
+    if (!post(std::move(task))) {
+      release();
+      return false;
+    }
+  } catch (const std::bad_alloc&) {
+    posted_.fetch_sub(text.size());
+    throw;
   }
   if (posted_.load() < budget_ && !full_.load()) return true;
   wants_room_.store(true);
@@ -138,11 +168,13 @@ bool Late::write(std::string_view text) {
 }
 
 void Late::put(std::string_view text) {
-  if (aborted() || let_go_) return;
-  if (!exchange->port->write_stream(*exchange, as_bytes(text))) {
-    full_.store(true);
-    wants_room_.store(true);
-  }
+  if (over()) return;
+  step(*exchange, [&] {
+    if (!exchange->port->write_stream(*exchange, as_bytes(text))) {
+      full_.store(true);
+      wants_room_.store(true);
+    }
+  });
 }
 
 Errc Late::end(std::string trailer_lines) {
@@ -152,32 +184,46 @@ Errc Late::end(std::string trailer_lines) {
     return Errc::already_replied;
   }
   retain();
-  if (!post([this, lines = std::move(trailer_lines)] { finish(lines), release(); })) {
-    orphan();
-    release();
-    return Errc::gone;
+  try {
+    if (!post([this, lines = std::move(trailer_lines)] { finish(lines), release(); })) {
+      orphan();
+      release();
+      return Errc::gone;
+    }
+  } catch (const std::bad_alloc&) {
+    state_.store(State::streaming);
+    throw;
   }
   return aborted() ? Errc::gone : Errc::none;
 }
 
 void Late::finish(std::string_view trailer_lines) {
-  if (aborted() || let_go_) return let_go();
+  if (over()) return let_go();
   Exchange& answered = *exchange;
-  answered.retain();
-  let_go();
-  answered.answered = true;
-  answered.port->end_stream(answered, trailer_lines);
-  answered.release();
+  step(answered, [&] {
+    let_go();
+    answered.answered = true;
+    answered.port->end_stream(answered, trailer_lines);
+  });
 }
 
 void Late::break_off() {
-  if (aborted() || let_go_) return let_go();
+  if (over()) return let_go();
   Exchange& broken = *exchange;
-  broken.retain();
-  let_go();
-  broken.answered = true;
-  broken.port->break_off(broken, Errc::reply_abandoned);
-  broken.release();
+  step(broken, [&] {
+    let_go();
+    broken.answered = true;
+    broken.port->break_off(broken, Errc::reply_abandoned);
+  });
+}
+
+void Late::abandon() {
+  Exchange& abandoned = *exchange;
+  step(abandoned, [&] {
+    abandoned.set_error(Errc::reply_abandoned);
+    abandoned.shard.session.reject(abandoned.connection, Errc::reply_abandoned, abandoned.shard);
+  });
+  deliver();
 }
 
 void Late::drop_handle() {
@@ -188,13 +234,10 @@ void Late::drop_handle() {
       bool posted = post([this, was] {
         if (was == State::streaming) {
           break_off();
-        } else if (aborted()) {
+        } else if (over()) {
           let_go();
         } else {
-          exchange->set_error(Errc::reply_abandoned);
-          exchange->shard.session.reject(exchange->connection, Errc::reply_abandoned,
-                                         exchange->shard);
-          deliver();
+          abandon();
         }
         release();
       });
@@ -276,7 +319,7 @@ void Late::writable_on_shard() {
   std::function<void()> handler;
   {
     std::lock_guard lock(mutex_);
-    handler = on_writable_;
+    handler.swap(on_writable_);
   }
   if (!handler) return;
   try {
@@ -286,6 +329,9 @@ void Late::writable_on_shard() {
       exchange->shard.session.threw(*exchange->connection, std::current_exception());
     }
   }
+  // It is called each time, unless it has set another or the answer is complete.
+  std::lock_guard lock(mutex_);
+  if (!on_writable_ && !let_go_ && !aborted()) on_writable_.swap(handler);
 }
 
 }  // namespace sluice::core

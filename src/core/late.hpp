@@ -64,11 +64,13 @@ class Late {
  private:
   ~Late();
   bool post(base::Task task);
+  bool over();                                  // shard: nobody is there any more
   void deliver();                               // shard
   void start();                                 // shard
   void put(std::string_view text);              // shard
   void finish(std::string_view trailer_lines);  // shard
   void break_off();                             // shard
+  void abandon();                               // shard: nobody will answer any more
   void let_go();                                // shard: gives the hold back
   void orphan();
   void forget_handlers();

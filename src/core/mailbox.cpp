@@ -1,6 +1,7 @@
 // core/mailbox.cpp - two vectors that change places, so that a steady load allocates nothing.
 #include "core/mailbox.hpp"
 
+#include <new>
 #include <utility>
 
 namespace sluice::core {
@@ -38,7 +39,7 @@ void Mailbox::close() {
     last.swap(waiting_);
     bytes_ = 0;
   }
-  for (base::Task& task : last) task();
+  run_all(last);
 }
 
 std::size_t Mailbox::run() {
@@ -49,9 +50,18 @@ std::size_t Mailbox::run() {
     bytes_ = 0;
   }
   std::size_t count = running_.size();
-  for (base::Task& task : running_) task();
+  run_all(running_);
   running_.clear();
   return count;
+}
+
+void Mailbox::run_all(std::vector<base::Task>& tasks) {
+  for (base::Task& task : tasks) {
+    try {
+      task();
+    } catch (const std::bad_alloc&) {
+    }
+  }
 }
 
 bool Mailbox::empty() {

@@ -38,11 +38,13 @@ class Mailbox {
   // On the shard.
   void open(Waker& waker);
   void close();  // runs what waits, then answers gone. The last thing that a shard does
-  // Runs what had arrived when it was called. Returns how many.
+  // Runs what had arrived when it was called. Returns how many. A task without memory is lost
+  // (where that matters, it sees to it itself): the others run all the same.
   std::size_t run();
   bool empty();
 
  private:
+  static void run_all(std::vector<base::Task>& tasks);
   std::mutex mutex_;
   Waker* waker_ = nullptr;
   bool closed_ = true;

@@ -10,8 +10,9 @@ void Registry::add(Connection& connection) {
   std::uint32_t slot = 0;
   if (free_.empty()) {
     slot = std::uint32_t(entries_.size());
+    free_.reserve(entries_.size() == entries_.capacity() ? 2 * entries_.size() + 1
+                                                         : entries_.capacity());
     entries_.emplace_back();
-    free_.reserve(entries_.capacity());  // so that remove() never allocates
   } else {
     slot = free_.back();
     free_.pop_back();

@@ -7,6 +7,7 @@
 #include "core/connection.hpp"
 #include "core/exchange.hpp"
 #include "core/late.hpp"
+#include "core/step.hpp"
 #include "core/websocket.hpp"
 #include "proto/http/field_rules.hpp"
 #include "proto/http/target.hpp"
@@ -206,7 +207,7 @@ void ServerSession::flush_to_file(Exchange& exchange, bool last) {
   auto work = std::make_shared<Work>();
   work->file = std::move(exchange.body_file);
   work->text.swap(exchange.body_text);
-  exchange.retain();
+  Hold<Exchange> hold(exchange);
   if (!last) exchange.port->pause_body(exchange);
   bool taken = body_source->run_blocking(
       exchange.shard,
@@ -233,7 +234,8 @@ void ServerSession::flush_to_file(Exchange& exchange, bool last) {
       },
       [this, work, last, &exchange] {
         exchange.body_file = std::move(work->file);
-        if (exchange.port) {
+        step(exchange, [&] {
+          if (!exchange.port) return;
           if (work->error) {
             log(LogLevel::error, work->error.code,
                 "a request body cannot be stored: " + work->error.message());
@@ -244,12 +246,11 @@ void ServerSession::flush_to_file(Exchange& exchange, bool last) {
           } else {
             exchange.port->resume_body(exchange);
           }
-        }
+        });
         exchange.release();
       });
-  if (taken) return;
+  if (taken) return hold.leave();
   respond_error(exchange, Errc::queue_full);
-  exchange.release();
 }
 
 void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
@@ -282,11 +283,13 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
   };
   event.done = [this, &exchange, pinned, last, threw] {
     if (pinned) pinned->release();
-    left_pool(exchange);
-    if (*threw && exchange.port && !exchange.answered && !exchange.late) {
-      respond_error(exchange, Errc::handler_threw);
-    }
-    if (last && exchange.port) after_body(exchange);
+    step(exchange, [&] {
+      left_pool(exchange);
+      if (*threw && exchange.port && !exchange.answered && !exchange.late) {
+        respond_error(exchange, Errc::handler_threw);
+      }
+      if (last && exchange.port) after_body(exchange);
+    });
     exchange.release();
   };
   dispatcher.submit(connection, std::move(event));
@@ -317,12 +320,11 @@ void ServerSession::run_handler(Exchange& exchange) {
       exchange.route ? std::string_view(exchange.route->name) : "on_http_request";
   if (!dispatcher.uses_pool()) {
     exchange.in_handler = true;
-    exchange.retain();
+    Hold<Exchange> hold(exchange);
     bool fine = dispatcher.call(connection, name, [&] {
       handler(connection.handle(), exchange.request(), exchange.response());
     });
     after_handler(exchange, !fine);
-    exchange.release();
     return;
   }
   if (!exchange.body_complete) exchange.port->pause_body(exchange);
@@ -341,11 +343,12 @@ void ServerSession::run_handler(Exchange& exchange) {
     });
   };
   event.done = [this, &exchange, state, threw] {
-    left_pool(exchange);
-    if (state->load() == running && exchange.port) {
+    step(exchange, [&] {
+      left_pool(exchange);
+      if (state->load() != running || !exchange.port) return;
       after_handler(exchange, *threw);
       if (exchange.port && !exchange.body_complete) exchange.port->resume_body(exchange);
-    }
+    });
     exchange.release();
   };
   if (dispatcher.submit(connection, std::move(event))) return;
@@ -456,9 +459,8 @@ void ServerSession::on_abort(Exchange& exchange) {
 
 void ServerSession::abort_answer(Exchange& exchange) {
   if (Late* late = exchange.late) {
-    late->retain();
+    Hold<Late> hold(*late);
     late->aborted_on_shard();
-    late->release();
   }
   if (body_source) body_source->stream_aborted(exchange);
   exchange.on_data = nullptr;  // it may hold the writer that holds this exchange
@@ -466,9 +468,8 @@ void ServerSession::abort_answer(Exchange& exchange) {
 
 void ServerSession::on_writable(Exchange& exchange) {
   if (Late* late = exchange.late) {
-    late->retain();
+    Hold<Late> hold(*late);
     late->writable_on_shard();
-    late->release();
   } else if (body_source) {
     body_source->stream_writable(exchange);
   }
@@ -497,14 +498,18 @@ void ServerSession::failed_event(Connection& connection, const Error& why) {
 }
 
 void ServerSession::threw(Connection& connection, std::exception_ptr what) {
-  std::string text = "a handler threw an exception";
   try {
-    std::rethrow_exception(what);
-  } catch (const std::exception& error) {
-    text.append(": ").append(error.what());
-  } catch (...) {
+    std::string text = "a handler threw an exception";
+    try {
+      std::rethrow_exception(what);
+    } catch (const std::exception& error) {
+      text.append(": ").append(error.what());
+    } catch (...) {
+    }
+    log(LogLevel::error, Errc::handler_threw, text);
+  } catch (const std::bad_alloc&) {
+    log(LogLevel::error, Errc::handler_threw, "a handler threw an exception");
   }
-  log(LogLevel::error, Errc::handler_threw, text);
   if (!events.on_exception) return;
   try {
     events.on_exception(connection.handle(), what);

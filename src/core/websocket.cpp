@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "core/connection.hpp"
@@ -39,7 +40,11 @@ WebSocket::WebSocket(Shard& shard, Connection& connection, const WebSocketHandle
     : shard_(shard),
       connection_(connection),
       handlers_(handlers),
-      decoder_(decoder_options(shard.session.settings)) {}
+      decoder_(decoder_options(shard.session.settings)) {
+  // attach() must not fail: there is room in the list from here on.
+  std::vector<WebSocket*>& all = shard.websockets;
+  if (all.size() == all.capacity()) all.reserve(std::max<std::size_t>(16, all.capacity() * 2));
+}
 
 WebSocket::~WebSocket() = default;
 
@@ -252,7 +257,8 @@ void WebSocket::answer_close() {
   if (finishing_) return;
   if (!close_sent_) send_close(close_code_ == 1005 ? std::uint16_t{1000} : close_code_, {});
   finishing_ = true;
-  stream_->finish(kLinger);
+  // Each side has closed: the server ends TCP first, at once (RFC 6455, section 7.1.1).
+  stream_->finish(kLinger, false);
 }
 
 void WebSocket::on_end() {
@@ -264,7 +270,7 @@ void WebSocket::on_end() {
 void WebSocket::end_quietly() {
   if (finishing_) return;
   finishing_ = true;
-  stream_->finish(kLinger);
+  stream_->finish(kLinger, true);
 }
 
 // A protocol error of the peer's: Close with its code, then the end.
@@ -279,7 +285,7 @@ void WebSocket::fail(Errc code) {
     close_code_ = close_code;
   }
   finishing_ = true;
-  stream_->finish(kLinger);
+  stream_->finish(kLinger, true);
 }
 
 // --- Out
@@ -381,11 +387,14 @@ bool WebSocket::make_room(std::size_t bytes) {
   shard_.counters.messages_dropped.add();
   // Not from inside a broadcast: what on_error does may change its list.
   slow_closing_ = true;
-  connection_.retain();
-  shard_.mailbox->post_always([connection = &connection_] {
-    if (connection->websocket) connection->websocket->fail(Errc::slow_reader);
-    connection->release();
-  });
+  try {
+    shard_.mailbox->post_always([handle = connection_.handle()] {
+      WebSocket* socket = Connection::of(handle)->websocket;
+      if (socket) socket->fail(Errc::slow_reader);
+    });
+  } catch (const std::bad_alloc&) {
+    disconnect(Errc::out_of_memory);
+  }
   return false;
 }
 
@@ -436,7 +445,7 @@ void WebSocket::on_timer() {
   // The peer has not answered our Close frame.
   if (close_sent_ && !finishing_) {
     finishing_ = true;
-    stream_->finish(kLinger);
+    stream_->finish(kLinger, true);
   }
 }
 
@@ -489,7 +498,10 @@ void WebSocket::on_ended(const Error& why) {
   message_.reset();
   kept_.reset();
   if (why && why.code != Errc::connection_closed && close_code_ == 0) {
-    shard_.session.failed_event(connection_, why);
+    try {
+      shard_.session.failed_event(connection_, why);
+    } catch (const std::bad_alloc&) {  // on_disconnect comes all the same
+    }
   }
   if (!connected_) return;
   std::uint16_t code = close_code_ ? close_code_ : std::uint16_t{1006};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,11 @@ class KeptBlocks {
   std::size_t size() const { return blocks_.size(); }
 
   void add(base::BlockRef block) {
-    blocks_.push_back(std::move(block));
+    try {
+      blocks_.push_back(std::move(block));
+    } catch (const std::bad_alloc&) {
+      return;  // it is not counted, and goes back with its last user
+    }
     work_ += 2;
   }
 

@@ -231,6 +231,33 @@ TEST_P(StreamedAnswers, ThatReferToThemselvesAreFreedWhenTheClientGoes) {
   EXPECT_TRUE(eventually([&] { return kept.use_count() == 1; }));
 }
 
+// On the pool the handler does not notice at once that the client has gone.
+TEST_P(StreamedAnswers, EndWhenTheClientGoesInTheMiddleOfTheHandler) {
+  if (!on_pool()) return;
+  Told<bool> begun, aborted;
+  Told<Errc> ended;
+  server.on_http_request = [&](Connection connection, const HttpRequest&, HttpResponse& response) {
+    BodyWriter writer = response.stream();
+    writer.on_abort([&] { aborted.tell(true); });
+    writer.write("begun");
+    begun.tell(true);
+    while (connection.is_open()) std::this_thread::yield();
+    while (!writer.aborted()) {
+      writer.write("more");
+      std::this_thread::yield();
+    }
+    EXPECT_TRUE(aborted.all().empty()) << "not while the handler runs";
+    ended.tell(writer.end());
+  };
+  Running running = start();
+  HttpClient http = client();
+  ASSERT_TRUE(http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(begun.wait_for(1));
+  http.reset();
+  ASSERT_TRUE(ended.wait_for(1));
+  EXPECT_EQ(ended.all()[0], Errc::gone);
+}
+
 TEST_P(StreamedAnswers, ThatWereDroppedBreakOff) {
   Running running = start();
   HttpClient http = client();

@@ -121,6 +121,26 @@ TEST_P(Pool, StopsReadingWhenTooManyWaitAndLosesNothing) {
   EXPECT_EQ(socket.read_close(), 1000);
 }
 
+// A handler that sends without end to a client that does not read is told so.
+TEST_P(Pool, TellsAHandlerThatSendsTooMuch) {
+  server.limits.send_queue_bytes = 100'000;
+  Told<std::size_t> sent;
+  server.on_message = [&](Connection connection, std::string_view) {
+    std::size_t count = 0;
+    while (count < 5000 && connection.write_data(std::string(20'000, 'm')) == SendStatus::queued) {
+      ++count;
+    }
+    sent.tell(count);
+  };
+  Running running = start();
+  WsClient socket = ws();
+  socket.text("go");
+  ASSERT_TRUE(sent.wait_for(1));
+  EXPECT_LT(sent.all()[0], 5000u);
+  // What was queued arrives.
+  for (std::size_t i = 0; i < sent.all()[0]; ++i) ASSERT_EQ(socket.read().size(), 20'000u);
+}
+
 TEST_P(Pool, RefusesWhatDoesNotFitIntoTheQueue) {
   server.thread_pool_size = 1;
   server.fine_tune.queue_length = 1;

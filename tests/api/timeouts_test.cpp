@@ -128,7 +128,10 @@ TEST_P(Timers, MayBeOff) {
 
 // A peer's pace is judged over ten seconds: this test takes longer than others. It ends who does
 // not read, and neither who reads slowly nor who waits.
-TEST_P(Timers, EndAConnectionWhosePeerTakesTooLittle) {
+// In real time, so once; front/wire's tests have the rule itself in simulated time.
+class RealTimer : public Timers {};
+
+TEST_P(RealTimer, EndsAConnectionWhosePeerTakesTooLittle) {
   server.timeouts.min_send_rate = 1000;
   server.on_http_request = [](Connection, const HttpRequest&, HttpResponse& response) {
     response.content_text(std::string(30'000'000, 'x'));
@@ -153,6 +156,10 @@ TEST_P(Timers, EndAConnectionWhosePeerTakesTooLittle) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Api, Timers, engines(), name_of);
+INSTANTIATE_TEST_SUITE_P(Api, RealTimer,
+                         testing::Values(Setup{EngineKind::epoll, OperatingMode::high_perf,
+                                               Dispatch::inline_}),
+                         name_of);
 
 }  // namespace
 }  // namespace sluice::test

@@ -76,6 +76,7 @@ TEST_P(WsProtocol, RefusesWithTheRightCode) {
     ASSERT_TRUE(socket.send(wrong.bytes + WsClient::frame(WsClient::kText, "behind")));
     EXPECT_EQ(socket.read_close(), wrong.close_code) << wrong.what;
     EXPECT_EQ(socket.read(), "(end)") << wrong.what;
+    socket.end_sending();
     ++done;
     ASSERT_TRUE(errors.wait_for(done)) << wrong.what;
     EXPECT_EQ(errors.all()[done - 1], wrong.code) << wrong.what;
@@ -123,10 +124,12 @@ TEST_P(WsProtocol, HoldsMessagesToTheirLimit) {
   WsClient one_more = ws();
   one_more.text(std::string(1001, 't'));
   EXPECT_EQ(one_more.read_close(), 1009);
+  one_more.end_sending();
   WsClient in_fragments = ws();
   in_fragments.send(WsClient::frame(WsClient::kBinary, std::string(1000, 'b'), false) +
                     WsClient::frame(WsClient::kContinuation, "b"));
   EXPECT_EQ(in_fragments.read_close(), 1009);
+  in_fragments.end_sending();
   EXPECT_TRUE(told("disconnect 1009", 2));
 }
 

@@ -183,6 +183,7 @@ TEST_P(WsSend, ToASlowReaderClosesWith1013) {
     // The client reads on and finds out.
     EXPECT_EQ(socket.read_close(), 1013);
     socket.close(1013);
+    socket.end_sending();
     EXPECT_TRUE(told("disconnect 1013", closed));
     EXPECT_EQ(connection.write_data("x"), SendStatus::gone);
   }

@@ -137,6 +137,7 @@ class WsClient {
   // The whole closing handshake from our side: the server's code, and its FIN.
   bool close_and_wait(int code = 1000) { return close(code) && read_close() != 0 && at_end(); }
   bool at_end() { return http_.at_end(); }
+  void end_sending() { http_.end_sending(); }
 
  private:
   HttpClient http_;

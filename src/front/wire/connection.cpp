@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "core/exchange.hpp"
 #include "core/session.hpp"
@@ -50,14 +51,27 @@ void Connection::open(int fd) {
 
 void Connection::open_busy(int fd) {
   loop_.engine().adopt(socket_, fd, *this);
-  plain_error(Errc::too_many_connections);
+  guarded([this] { plain_error(Errc::too_many_connections); });
 }
 
 // --- Received
 // ---------------------------------------------------------------------------------------
 
+void Connection::out_of_memory() {
+  close_now(io::CloseMode::abort);
+  try {
+    loop_.session().log(LogLevel::error, Errc::out_of_memory,
+                        "a connection is broken off: there is no memory for its next step");
+  } catch (...) {  // not even for the application's log
+  }
+}
+
 void Connection::on_received(const io::Received& received) {
   loop_.enter();
+  guarded([&] { receive(received); });
+}
+
+void Connection::receive(const io::Received& received) {
   bytes_received.store(bytes_received.load(std::memory_order_relaxed) + received.bytes.size(),
                        std::memory_order_relaxed);
   shard->counters.bytes_received.add(received.bytes.size());
@@ -80,10 +94,7 @@ void Connection::keep(std::span<const std::byte> bytes) {
   std::size_t left = in_size_ - in_at_;
   if (!in_ || in_size_ + bytes.size() > in_->capacity()) {
     base::BlockRef larger = shard->blocks.take((left + bytes.size()) * (in_ ? 2 : 1));
-    if (!larger) {
-      close_now(io::CloseMode::abort);
-      return;
-    }
+    if (!larger) return out_of_memory();
     if (left > 0) std::memcpy(larger->data(), in_->data() + in_at_, left);
     in_ = std::move(larger);
     in_at_ = 0;
@@ -106,19 +117,25 @@ void Connection::process_kept() {
 
 void Connection::go_on() {
   if (closed_ || close_called_ || processing_) return;
-  if (in_) {
-    process_kept();
-  } else {
-    processing_ = true;
-    finish_body();
-    processing_ = false;
-  }
-  settle();
+  guarded([this] {
+    if (in_) {
+      process_kept();
+    } else {
+      processing_ = true;
+      finish_body();
+      processing_ = false;
+    }
+    settle();
+  });
 }
 
 void Connection::on_end() {
   loop_.enter();
   peer_ended_ = true;
+  guarded([this] { end_of_input(); });
+}
+
+void Connection::end_of_input() {
   if (stream_ && !closing_) {
     stream_->on_end();
     return;
@@ -222,13 +239,13 @@ void Connection::commit(std::size_t bytes, bool droppable) {
 void Connection::write(Bytes bytes) {
   if (bytes.size() <= core::Scratch::kLargest) {
     std::byte* at = reserve(bytes.size());
-    if (!at) return close_now(io::CloseMode::abort);
+    if (!at) return out_of_memory();
     std::memcpy(at, bytes.data(), bytes.size());
     commit(bytes.size(), false);
     return;
   }
   base::BlockRef block = shard->blocks.take(bytes.size());
-  if (!block) return close_now(io::CloseMode::abort);
+  if (!block) return out_of_memory();
   std::memcpy(block->data(), bytes.data(), bytes.size());
   write_block(*block, {block->data(), bytes.size()}, false);
 }
@@ -236,7 +253,7 @@ void Connection::write(Bytes bytes) {
 void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
   if (closed_ || close_called_) return;
   droppable = droppable && loop_.session().settings.options.slow_reader == SlowReader::drop_oldest;
-  out_.append(loop_.segments(), block, part, droppable);
+  if (!out_.append(loop_.segments(), block, part, droppable)) return out_of_memory();
   shard->queued_bytes += part.size();
   mark_dirty();
 }
@@ -244,7 +261,9 @@ void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
 void Connection::write_shared(const base::SharedBytes& bytes, bool droppable) {
   if (closed_ || close_called_) return;
   if (bytes.size() <= 2048 && !droppable) return write(bytes.bytes());
-  out_.append(loop_.segments(), bytes.owner(), bytes.bytes(), droppable);
+  if (!out_.append(loop_.segments(), bytes.owner(), bytes.bytes(), droppable)) {
+    return out_of_memory();
+  }
   shard->queued_bytes += bytes.size();
   mark_dirty();
 }
@@ -264,6 +283,10 @@ std::size_t Connection::queued() const {
 void Connection::flush() {
   dirty_ = false;
   if (closed_ || close_called_ || warming_) return;
+  guarded([this] { send_queued(); });
+}
+
+void Connection::send_queued() {
   iovec parts[kMaxParts];
   while (!out_.empty() && !socket_.sending()) {
     std::size_t gone = 0;
@@ -321,9 +344,11 @@ void Connection::send_file_window() {
 
 void Connection::on_sent(std::uint64_t total) {
   loop_.enter();
-  std::uint64_t bytes = total - sent_seen_;
-  if (bytes > 0) sent(bytes);
-  if (!socket_.sending() && !dirty_) flush();  // else it is about to be flushed
+  guarded([&] {
+    std::uint64_t bytes = total - sent_seen_;
+    if (bytes > 0) sent(bytes);
+    if (!socket_.sending() && !dirty_) flush();  // else it is about to be flushed
+  });
 }
 
 void Connection::sent(std::uint64_t bytes) {
@@ -380,10 +405,10 @@ void Connection::close_when_drained(bool linger) {
   }
 }
 
-void Connection::finish(std::uint64_t linger_milliseconds) {
+void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends) {
   if (closing_ || close_called_) return;
   closing_ = true;
-  linger_ = true;
+  linger_ = until_peer_ends;
   begin_linger(linger_milliseconds);
   settle();
   if (out_.empty() && !socket_.sending()) {
@@ -399,10 +424,14 @@ void Connection::close_now(io::CloseMode mode) {
   if (socket_.is_open()) loop_.engine().close(socket_, mode);  // else the loop never opens it
 }
 
-void Connection::abort(const Error&) { close_now(io::CloseMode::abort); }
+void Connection::abort(const Error& why) {
+  if (why.code == Errc::out_of_memory) return out_of_memory();
+  close_now(io::CloseMode::abort);
+}
 void Connection::abort_now(const Error&) { close_now(io::CloseMode::abort); }
-void Connection::disconnect(const Error&) {
+void Connection::disconnect(const Error& why) {
   if (websocket) websocket->cut_off();
+  if (why.code == Errc::out_of_memory) return out_of_memory();
   close_now(io::CloseMode::graceful);
 }
 
@@ -418,11 +447,11 @@ void Connection::on_closed(const Error& why) {
   shard->timers.cancel(timer_);
   if (core::Exchange* left = exchange_) {
     exchange_ = nullptr;
-    loop_.session().on_abort(*left);
+    guarded([&] { loop_.session().on_abort(*left); });
     left->release();
   }
   if (stream_) {
-    stream_->on_ended(why);
+    guarded([&] { stream_->on_ended(why); });
     websocket = nullptr;
     stream_.reset();
   }
@@ -448,6 +477,10 @@ void Connection::begin_linger(std::uint64_t milliseconds) {
 }
 
 void Connection::check_send_rate() {
+  guarded([this] { judge_send_rate(); });
+}
+
+void Connection::judge_send_rate() {
   if (out_.empty() || closed_ || close_called_) {
     rate_since_ = base::never;
     return;
@@ -464,8 +497,8 @@ void Connection::check_send_rate() {
   if (span < kRateSpan) return;
   double wanted = double(rate) * std::chrono::duration<double>(span).count();
   if (double(taken_by_now - rate_mark_) < wanted) {
-    loop_.session().reject(this, Errc::send_rate_timeout, *shard);
     close_now(io::CloseMode::abort);
+    loop_.session().reject(this, Errc::send_rate_timeout, *shard);
     return;
   }
   rate_since_ = shard->now;
@@ -492,6 +525,10 @@ void Connection::timer_fired(void* self) { static_cast<Connection*>(self)->on_ti
 
 void Connection::on_timer() {
   if (closed_ || close_called_) return;
+  guarded([this] { time_is_over(); });
+}
+
+void Connection::time_is_over() {
   core::ServerSession& session = loop_.session();
   switch (std::exchange(phase_, Phase::none)) {
     case Phase::none:
@@ -548,6 +585,10 @@ void Connection::on_timer() {
 
 void Connection::drain(std::uint16_t close_code, base::Duration delay) {
   if (closed_ || close_called_) return;
+  guarded([&] { begin_drain(close_code, delay); });
+}
+
+void Connection::begin_drain(std::uint16_t close_code, base::Duration delay) {
   if (closing_) {
     if (linger_) begin_linger(kDrainLinger);
   } else if (stream_) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -75,7 +76,7 @@ class Connection final : public core::Connection,
   void pause_reading() override;
   void resume_reading() override;
   void set_deadline(std::uint64_t milliseconds) override;
-  void finish(std::uint64_t linger_milliseconds) override;
+  void finish(std::uint64_t linger_milliseconds, bool until_peer_ends) override;
   void abort(const Error& why) override;
 
   // io::SocketEvents
@@ -92,7 +93,21 @@ class Connection final : public core::Connection,
   enum class Phase : std::uint8_t { none, header, idle, body, queue, linger, stream, drain_wait };
   ~Connection() override;
 
+  // Without memory for a step of one connection, that connection ends; nothing leaves this class.
+  template <class Work>
+  void guarded(Work&& work) {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      processing_ = false;
+      out_of_memory();
+    }
+  }
+  void out_of_memory();
+
   // Reading.
+  void receive(const io::Received& received);
+  void end_of_input();
   std::size_t process(base::Block& block, std::span<std::byte> bytes);
   std::size_t begin_request(base::Block& block, std::span<std::byte> bytes);
   std::size_t feed_body(base::Block& block, std::span<std::byte> bytes);
@@ -118,6 +133,7 @@ class Connection final : public core::Connection,
   // Sending and closing.
   void mark_dirty();
   void sent(std::uint64_t bytes);
+  void send_queued();
   void send_file_window();
   void after_drained();
   void close_when_drained(bool linger);
@@ -127,6 +143,9 @@ class Connection final : public core::Connection,
   void set_phase(Phase phase, std::uint64_t milliseconds);
   static void timer_fired(void* self);
   void on_timer();
+  void time_is_over();
+  void begin_drain(std::uint16_t close_code, base::Duration delay);
+  void judge_send_rate();
 
   Loop& loop_;
   io::Socket socket_;

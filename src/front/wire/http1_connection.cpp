@@ -6,6 +6,7 @@
 
 #include "core/exchange.hpp"
 #include "core/session.hpp"
+#include "core/step.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/loop.hpp"
 #include "proto/http1/request_decoder.hpp"
@@ -92,26 +93,24 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
 std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) {
   core::ServerSession& session = loop_.session();
   core::Exchange& exchange = *shard->take_exchange();
+  core::Hold<core::Exchange> hold(exchange);
+  exchange.release();  // the use that came with it is `hold`
   http1::RequestDecoder decoder;
   decoder.reset();
   auto parsed = decoder.decode(bytes, head_limits(session.settings.limits), exchange.head);
-  if (parsed.needs_more()) {
-    exchange.release();
-    return 0;
-  }
+  if (parsed.needs_more()) return 0;
   exchange.port = this;
   exchange.connection = this;
   retain();
   exchange_ = &exchange;
+  exchange.retain();
   phase_ = Phase::none;  // whatever the timer was set for is over
   if (parsed.is_bad()) {
     session.respond_error(exchange, parsed.error());
     return bytes.size();
   }
   std::size_t used = parsed.used();
-  exchange.retain();
   after_head(exchange, used < bytes.size());
-  exchange.release();
   return used;
 }
 
@@ -168,9 +167,8 @@ std::size_t Connection::feed_body(base::Block& block, std::span<std::byte> bytes
     last = body_left_ == 0;
   }
   body_done_ = last;
-  exchange.retain();
+  core::Hold<core::Exchange> hold(exchange);
   if (!piece.empty()) session.on_body(exchange, block, piece);
-  exchange.release();
   return used;
 }
 
@@ -178,9 +176,8 @@ void Connection::finish_body() {
   if (!exchange_ || !reading_body_ || !body_done_ || body_paused_) return;
   core::Exchange& exchange = *exchange_;
   reading_body_ = body_done_ = false;
-  exchange.retain();
+  core::Hold<core::Exchange> hold(exchange);
   loop_.session().on_body_end(exchange);
-  exchange.release();
 }
 
 void Connection::pause_body(core::Exchange& exchange) {
@@ -224,14 +221,14 @@ void Connection::send_head(const http1::ResponseHeadOut& head, std::string_view 
   std::size_t bound = http1::response_head_bound(head) + body.size();
   if (bound > core::Scratch::kLargest) {
     base::BlockRef block = shard->blocks.take(bound);
-    if (!block) return close_now(io::CloseMode::abort);
+    if (!block) return out_of_memory();
     char* end = http1::write_response_head(block->text(), head);
     if (!body.empty()) std::memcpy(end, body.data(), body.size());
     write_block(*block, {block->data(), std::size_t(end - block->text()) + body.size()}, false);
     return;
   }
   auto* at = reinterpret_cast<char*>(reserve(bound));
-  if (!at) return close_now(io::CloseMode::abort);
+  if (!at) return out_of_memory();
   char* end = http1::write_response_head(at, head);
   if (!body.empty()) std::memcpy(end, body.data(), body.size());
   commit(std::size_t(end - at) + body.size(), false);
@@ -273,11 +270,15 @@ void Connection::send_parts(core::Exchange& exchange) {
   for (core::BodyPart& part : answer.parts) {
     if (closed_ || close_called_) return;
     if (part.file) {
-      out_.append_file(loop_.segments(), part.file, part.offset, part.length);
+      if (!out_.append_file(loop_.segments(), part.file, part.offset, part.length)) {
+        return out_of_memory();
+      }
       shard->queued_bytes += part.length;
       mark_dirty();
     } else if (part.shared && part.bytes.size() > kCopied) {
-      out_.append(loop_.segments(), part.shared.owner(), part.bytes, false);
+      if (!out_.append(loop_.segments(), part.shared.owner(), part.bytes, false)) {
+        return out_of_memory();
+      }
       shard->queued_bytes += part.bytes.size();
       mark_dirty();
     } else {
@@ -373,7 +374,7 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
     if (block) at = block->data();
   }
   if (!at) {
-    close_now(io::CloseMode::abort);
+    out_of_memory();
     return false;
   }
   std::memcpy(at, chunk, head);
@@ -404,8 +405,8 @@ void Connection::end_stream(core::Exchange& exchange, std::string_view trailer_l
 
 void Connection::break_off(core::Exchange& exchange, const Error& why) {
   if (exchange_ != &exchange) return;
-  loop_.session().reject(this, why, *shard);
   close_now(io::CloseMode::abort);
+  loop_.session().reject(this, why, *shard);
 }
 
 // --- Upgrade

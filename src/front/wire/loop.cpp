@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <random>
 
 namespace sluice::wire {
@@ -124,8 +125,8 @@ void Loop::flush_dirty() {
 }
 
 void Loop::want_to_go_on(Connection& connection) {
-  connection.retain();
   going_on_.push_back(&connection);
+  connection.retain();
 }
 
 void Loop::want_rate_check() {
@@ -138,15 +139,13 @@ void Loop::rate_timer_fired(void* self) { static_cast<Loop*>(self)->check_rates(
 
 void Loop::check_rates() {
   bool any = false;
-  std::vector<Connection*> waiting;
+  // None comes or goes meanwhile: a connection that is closed is told of it later.
   shard_.registry.for_each([&](core::Connection& each) {
     auto& connection = static_cast<Connection&>(each);
-    if (connection.waits_to_send()) waiting.push_back(&connection);
-  });
-  for (Connection* connection : waiting) {
-    connection->check_send_rate();
+    if (!connection.waits_to_send()) return;
+    connection.check_send_rate();
     any = true;
-  }
+  });
   if (any) want_rate_check();
 }
 
@@ -166,9 +165,20 @@ void Loop::Accepting::on_accepted(int fd) {
     loop.adopt(fd, socket.local, ask_local);
     return;
   }
-  bool posted = target.post(
-      [&target, fd, local = socket.local, ask_local] { target.adopt(fd, local, ask_local); });
-  if (!posted) ::close(fd);
+  // Counted from here on: a stop that looks between the two loops must not find nobody.
+  target.connections_.fetch_add(1, std::memory_order_relaxed);
+  bool posted = false;
+  try {
+    posted = target.post([&target, fd, local = socket.local, ask_local] {
+      target.adopt(fd, local, ask_local);
+      target.connections_.fetch_sub(1, std::memory_order_relaxed);
+      if (target.on_change) target.on_change();
+    });
+    if (!posted) ::close(fd);
+  } catch (const std::bad_alloc&) {
+    loop.turn_away(fd);
+  }
+  if (!posted) target.connections_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Loop::Accepting::on_accept_failed(const Error& why) {
@@ -197,12 +207,19 @@ void Loop::close_listeners(bool keep) {
 // ------------------------------------------------------------------------------------
 
 void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
-  auto* connection =
-      new Connection(*this, ask(fd, ::getpeername), ask_local ? ask(fd, ::getsockname) : local);
-  shard_.registry.add(*connection);
+  Connection* connection = nullptr;
+  try {
+    connection =
+        new Connection(*this, ask(fd, ::getpeername), ask_local ? ask(fd, ::getsockname) : local);
+    shard_.registry.add(*connection);
+  } catch (const std::bad_alloc&) {
+    if (connection) connection->release();
+    return turn_away(fd);
+  }
   shard_.counters.connections.add();
   connections_.fetch_add(1, std::memory_order_relaxed);
-  auto admission = session_->on_accepted(*connection);
+  auto admission = core::ServerSession::Admission::refuse;
+  connection->guarded([&] { admission = session_->on_accepted(*connection); });
   if (connection->close_called_) admission = core::ServerSession::Admission::refuse;
   switch (admission) {
     case core::ServerSession::Admission::accept:
@@ -222,6 +239,16 @@ void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
   if (shard_.draining) connection->drain(1001, {});
 }
 
+// There is no memory for this connection.
+void Loop::turn_away(int fd) {
+  ::close(fd);
+  try {
+    session_->log(LogLevel::error, Errc::out_of_memory,
+                  "a connection is turned away: there is no memory for it");
+  } catch (...) {  // not even for the application's log
+  }
+}
+
 void Loop::gone(Connection& connection) {
   shard_.registry.remove(connection);
   shard_.counters.connections.subtract();
@@ -232,33 +259,20 @@ void Loop::gone(Connection& connection) {
 
 void Loop::drain(std::uint16_t close_code, base::Duration spread) {
   shard_.draining = true;
-  std::vector<Connection*> all;
-  shard_.registry.for_each([&](core::Connection& each) {
-    each.retain();
-    all.push_back(static_cast<Connection*>(&each));
-  });
   // Spread over time, so that their clients do not come back all at once.
   std::minstd_rand random(std::uint32_t(shard_.now.time_since_epoch().count()));
   auto window =
       std::min<std::int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(spread).count(),
-                             std::int64_t(all.size()) / 4);
-  for (Connection* connection : all) {
+                             std::int64_t(shard_.registry.size()) / 4);
+  shard_.registry.for_each([&](core::Connection& each) {
     std::int64_t delay = window > 0 ? std::int64_t(random() % std::uint64_t(window + 1)) : 0;
-    connection->drain(close_code, std::chrono::milliseconds(delay));
-    connection->release();
-  }
+    static_cast<Connection&>(each).drain(close_code, std::chrono::milliseconds(delay));
+  });
 }
 
 void Loop::abort_all(const Error& why) {
-  std::vector<Connection*> all;
-  shard_.registry.for_each([&](core::Connection& each) {
-    each.retain();
-    all.push_back(static_cast<Connection*>(&each));
-  });
-  for (Connection* connection : all) {
-    connection->abort_now(why);
-    connection->release();
-  }
+  shard_.registry.for_each(
+      [&](core::Connection& each) { static_cast<Connection&>(each).abort_now(why); });
 }
 
 void Loop::finish() { finishing_ = true; }

@@ -60,7 +60,7 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
   bool post(base::Task task) { return shard_.mailbox->post_always(std::move(task)); }
   void wake() override { engine_->wake(); }
   std::size_t connections() const { return connections_.load(std::memory_order_relaxed); }
-  std::size_t listeners() const { return open_listeners_.load(std::memory_order_relaxed); }
+  std::size_t listeners() const { return open_listeners_.load(std::memory_order_acquire); }
   // Called on the shard's thread each time a connection or listener has gone.
   std::function<void()> on_change;
 
@@ -91,7 +91,8 @@ class Loop final : public core::Waker, public std::enable_shared_from_this<Loop>
     io::Listener listener;
     bool open = false, only_backlog = false;
   };
-  bool done() const { return finishing_ && connections() == 0 && listeners() == 0; }
+  bool done() const { return finishing_ && listeners() == 0 && connections() == 0; }
+  void turn_away(int fd);
   static void rate_timer_fired(void* self);
   void check_rates();
   void flush_dirty();

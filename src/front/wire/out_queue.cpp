@@ -2,6 +2,7 @@
 #include "front/wire/out_queue.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace sluice::wire {
 namespace {
@@ -14,7 +15,12 @@ SegmentPool::~SegmentPool() = default;
 
 Segment* SegmentPool::take() {
   if (!free_) {
-    slabs_.push_back(std::make_unique<Segment[]>(kSlab));
+    try {
+      slabs_.reserve(slabs_.size() + 1);
+      slabs_.push_back(std::make_unique<Segment[]>(kSlab));
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
     for (std::size_t i = 0; i < kSlab; ++i) {
       slabs_.back()[i].next = free_;
       free_ = &slabs_.back()[i];
@@ -47,43 +53,49 @@ void OutQueue::push(Segment* segment) {
   bytes_ += segment->size;
 }
 
-void OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable) {
-  if (bytes.empty()) return;
+bool OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable) {
+  if (bytes.empty()) return true;
   if (last_ && last_->block.get() == &block && last_->at + last_->size == bytes.data() &&
       !droppable && !last_->droppable) {
     last_->size += bytes.size();
     bytes_ += bytes.size();
-    return;
+    return true;
   }
   Segment* segment = pool.take();
+  if (!segment) return false;
   segment->at = bytes.data();
   segment->size = bytes.size();
   segment->block = base::BlockRef::share(block);
   segment->droppable = droppable;
   push(segment);
+  return true;
 }
 
-void OutQueue::append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes,
+bool OutQueue::append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes,
                       bool droppable) {
-  if (bytes.empty()) return;
+  if (bytes.empty()) return true;
   Segment* segment = pool.take();
+  if (!segment) return false;
   segment->at = bytes.data();
   segment->size = bytes.size();
   segment->owner = std::move(owner);
   segment->droppable = droppable;
   push(segment);
+  return true;
 }
 
-void OutQueue::append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
+bool OutQueue::append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
                            std::uint64_t size) {
-  if (size == 0) return;
+  if (size == 0) return true;
   Segment* segment = pool.take();
+  if (!segment) return false;
   segment->at = nullptr;
   segment->size = size;
   segment->owner = file;
   segment->file = file->fd;
   segment->offset = offset;
   push(segment);
+  return true;
 }
 
 std::size_t OutQueue::gather(std::span<iovec> parts) const {

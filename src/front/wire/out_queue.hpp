@@ -34,7 +34,7 @@ struct Segment {
 class SegmentPool {
  public:
   ~SegmentPool();
-  Segment* take();
+  Segment* take();  // null when memory is out
   void give_back(Segment* segment);
   std::size_t in_use() const { return in_use_; }
 
@@ -50,12 +50,13 @@ class OutQueue {
   std::size_t size() const { return bytes_; }
   bool empty() const { return first_ == nullptr; }
 
-  // Bytes that stand in `block` right behind what was appended last join that run (unless they must
-  // stay apart to be dropped).
-  void append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable);
-  void append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes, bool droppable);
-  void append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
-                   std::uint64_t size);
+  // False when memory is out: nothing was appended. Bytes that stand in `block` right behind what
+  // was appended last join that run (unless they must stay apart to be dropped).
+  [[nodiscard]] bool append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable);
+  [[nodiscard]] bool append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes,
+                            bool droppable);
+  [[nodiscard]] bool append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
+                                 std::uint64_t size);
 
   // The front of the queue as vectors, up to a file. Returns how many.
   std::size_t gather(std::span<iovec> parts) const;

@@ -18,6 +18,7 @@
 #include "base/check.hpp"
 #include "core/exchange.hpp"
 #include "core/shard.hpp"
+#include "core/step.hpp"
 #include "proto/http/field_rules.hpp"
 #include "service/files/answer.hpp"
 #include "service/files/stream_body.hpp"
@@ -271,9 +272,10 @@ void FileService::finish(core::Shard& shard, const std::shared_ptr<Load>& load) 
     if (is_worth_keeping(*load->found)) known.cache.put(load->file_key(), load->found);
   }
   for (core::Exchange* exchange : load->waiting) {
-    if (exchange->port != nullptr && !exchange->answered) {
+    core::step(*exchange, [&] {
+      if (exchange->port == nullptr || exchange->answered) return;
       answer(*exchange, *load->root, *load->found);
-    }
+    });
     exchange->release();
   }
 }
