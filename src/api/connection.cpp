@@ -53,8 +53,7 @@ SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call 
 
 }  // namespace
 
-// --- ConnectionId
-// -----------------------------------------------------------------------------------
+// --- ConnectionId --------------------------------------------------------------------------------
 
 std::optional<ConnectionId> ConnectionId::parse(std::string_view text) {
   if (text.size() >= 2 && text.front() == '{' && text.back() == '}')
@@ -88,8 +87,7 @@ std::string ConnectionId::to_string() const {
   return text;
 }
 
-// --- The handle
-// -------------------------------------------------------------------------------------
+// --- The handle ----------------------------------------------------------------------------------
 
 Connection::Connection(const Connection& other) : connection_(other.connection_) {
   if (connection_) connection_->retain();

@@ -101,8 +101,7 @@ void ResponseBase::set_range(std::optional<std::uint64_t> first, std::optional<s
   if (length) answer.range_size = length;
 }
 
-// --- Later
-// ------------------------------------------------------------------------------------------
+// --- Later ---------------------------------------------------------------------------------------
 
 Reply HttpResponse::defer() {
   core::ServerSession& session = exchange_->shard.session;

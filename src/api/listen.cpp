@@ -249,6 +249,10 @@ std::string Prefix::text() const {
   return "http://" + (literal ? "[" + shown + "]" : shown) + ":" + std::to_string(port) + "/";
 }
 
+bool is_same(const Prefix& a, const Prefix& b) {
+  return a.port == b.port && lower_case(a.host) == lower_case(b.host);
+}
+
 Prefix prefix_of(std::string_view host, std::uint16_t port) {
   Prefix prefix;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')

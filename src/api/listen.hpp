@@ -27,6 +27,7 @@ struct Prefix {
 // Errors name the prefix, what is wrong with it and how it should look.
 Result<Prefix> parse_prefix(std::string_view text);
 Prefix prefix_of(std::string_view host, std::uint16_t port);
+bool is_same(const Prefix& a, const Prefix& b);  // host, whatever its case, and port
 
 struct OpenSocket {
   int fd = -1;

@@ -64,8 +64,7 @@ class SignalScope {
 Server::Server() : impl_(std::make_unique<Impl>(*this)) {}
 Server::~Server() = default;
 
-// --- Routes
-// -----------------------------------------------------------------------------------------
+// --- Routes --------------------------------------------------------------------------------------
 
 Result<void> Server::route(std::string_view method, std::string_view pattern,
                            RequestHandler handler, const RouteOptions& chosen) {
@@ -105,8 +104,7 @@ Result<void> Server::body_mode(std::string_view prefix, const RouteOptions& chos
   return impl_->router.add_body_mode(prefix, chosen);
 }
 
-// --- Running
-// ----------------------------------------------------------------------------------------
+// --- Running -------------------------------------------------------------------------------------
 
 int Server::run() {
   SignalScope signals;
@@ -217,8 +215,7 @@ std::uint32_t Server::shard_count() const {
   return std::uint32_t(impl_->loops.size());
 }
 
-// --- Sending
-// ----------------------------------------------------------------------------------------
+// --- Sending -------------------------------------------------------------------------------------
 
 namespace {
 

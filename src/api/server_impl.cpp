@@ -31,7 +31,7 @@ std::string kernel() {
   std::string release = name.release;
   std::size_t dot = release.find('.');
   dot = dot == std::string::npos ? dot : release.find_first_not_of("0123456789", dot + 1);
-  return " on kernel " + release.substr(0, dot);
+  return ", kernel " + release.substr(0, dot);
 }
 
 std::shared_ptr<const core::IdCipher> make_cipher() {
@@ -263,6 +263,10 @@ Result<std::vector<api::Prefix>> Server::Impl::wanted_prefixes() const {
   for (const Binding& binding : owner.bindings.list()) {
     auto prefix = api::parse_prefix(binding.prefix);
     if (!prefix) return prefix.error();
+    for (const api::Prefix& other : wanted) {
+      if (prefix->any_port || !api::is_same(other, *prefix)) continue;
+      return Error(Errc::bad_prefix, "\"" + binding.prefix + "\" is given twice");
+    }
     wanted.push_back(std::move(*prefix));
   }
   if (wanted.empty()) wanted.push_back(api::prefix_of(owner.host, owner.port));

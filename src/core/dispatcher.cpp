@@ -124,7 +124,7 @@ bool Dispatcher::submit(Connection& connection, PoolQueue::Event event) {
   return true;
 }
 
-void Dispatcher::threw(Connection& connection, std::exception_ptr what) {
+void Dispatcher::threw(Connection& connection, const std::exception_ptr& what) {
   session_.threw(connection, what);
 }
 

@@ -101,7 +101,7 @@ class Dispatcher {
   bool submit(Connection& connection, PoolQueue::Event event);
 
  private:
-  void threw(Connection& connection, std::exception_ptr what);
+  void threw(Connection& connection, const std::exception_ptr& what);
   static void ended(std::string_view name);
   static thread_local constinit const Connection* running_;
   ServerSession& session_;

@@ -497,7 +497,7 @@ void ServerSession::failed_event(Connection& connection, const Error& why) {
   if (!dispatcher.submit(connection, std::move(event))) connection.release();
 }
 
-void ServerSession::threw(Connection& connection, std::exception_ptr what) {
+void ServerSession::threw(Connection& connection, const std::exception_ptr& what) {
   try {
     std::string text = "a handler threw an exception";
     try {
@@ -522,8 +522,7 @@ void ServerSession::log(LogLevel level, Errc code, std::string_view message) con
   if (events.on_log) events.on_log(level, code, message);
 }
 
-// --- Upgrades
-// ---------------------------------------------------------------------------------------
+// --- Upgrades ------------------------------------------------------------------------------------
 
 // False: nobody here takes WebSockets, so the request is a plain one (RFC 9110 section 7.8).
 bool ServerSession::try_upgrade(Exchange& exchange) {

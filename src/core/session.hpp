@@ -118,7 +118,7 @@ class ServerSession {
 
   void log(LogLevel level, Errc code, std::string_view message) const;
   void failed_event(Connection& connection, const Error& why);
-  void threw(Connection& connection, std::exception_ptr what);
+  void threw(Connection& connection, const std::exception_ptr& what);
 
   // The connection's shard, slot and generation; false when it is no id of this process.
   bool address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot,

@@ -110,8 +110,7 @@ void WebSocket::opened() {
            [&handler, connection = &connection_] { handler(connection->handle()); });
 }
 
-// --- In
-// -----------------------------------------------------------------------------------------------
+// --- In ------------------------------------------------------------------------------------------
 
 void WebSocket::on_bytes(base::Block& block, std::span<std::byte> bytes) {
   if (failed_ || finishing_) return;  // nothing counts any more: what comes is dropped
@@ -288,8 +287,7 @@ void WebSocket::fail(Errc code) {
   stream_->finish(kLinger, true);
 }
 
-// --- Out
-// ----------------------------------------------------------------------------------------------
+// --- Out -----------------------------------------------------------------------------------------
 
 void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable) {
   ws::FrameHeader header;
@@ -449,8 +447,7 @@ void WebSocket::on_timer() {
   }
 }
 
-// --- Pausing
-// ------------------------------------------------------------------------------------------
+// --- Pausing -------------------------------------------------------------------------------------
 
 void WebSocket::pool_pause(bool paused) {
   pool_pause_ = paused;

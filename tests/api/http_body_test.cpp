@@ -192,8 +192,7 @@ TEST_P(HttpBodies, ThatAreMalformedAreRefused) {
   EXPECT_EQ(handled.size(), 0u);
 }
 
-// --- BodyMode::stream
-// -------------------------------------------------------------------------------
+// --- BodyMode::stream ----------------------------------------------------------------------------
 
 class StreamedBodies : public ServerTest {
  protected:

@@ -106,13 +106,13 @@ TEST_P(StreamedAnswers, BeginFromAReplyToo) {
 TEST_P(StreamedAnswers, WaitForASlowClient) {
   constexpr std::size_t kPiece = 100'000, kPieces = 600;
   server.limits.send_queue_bytes = 300'000;
+  Told<bool> writable;
   Running running = start();
   HttpClient http = client();
   http.receive_buffer(16'384);
   ASSERT_TRUE(http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   std::optional<BodyWriter> writer = writers.take();
   ASSERT_TRUE(writer);
-  Told<bool> writable;
   writer->on_writable([&] { writable.tell(true); });
   // Nobody reads: writing ends long before everything is written.
   std::size_t written = 0;

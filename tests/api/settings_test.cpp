@@ -168,6 +168,12 @@ TEST_P(Settings, WithABadPrefixAreRefused) {
   }
 }
 
+TEST_P(Settings, WithAPrefixThatIsGivenTwiceAreRefused) {
+  server.bindings.add("http://localhost:8901/");
+  server.bindings.add("http://LOCALHOST:8901");
+  expect_refused(Errc::bad_prefix, "given twice");
+}
+
 TEST_P(Settings, MayNameSeveralPrefixes) {
   server.bindings.add("http://127.0.0.1:0/");
   server.bindings.add("http://localhost:0/");
@@ -265,8 +271,7 @@ TEST_P(Settings, MoveToOtherBindingsAtARestart) {
   EXPECT_EQ(HttpClient(server.bound_port(), "127.0.0.1", kPatience).get("/").status, 200);
 }
 
-// --- Admission
-// --------------------------------------------------------------------------------------
+// --- Admission -----------------------------------------------------------------------------------
 
 TEST_P(Settings, LimitTheNumberOfConnections) {
   server.limits.connections = 2;

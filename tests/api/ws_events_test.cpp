@@ -207,8 +207,7 @@ TEST_P(WsEvents, ComeForFramesThatArriveByteByByte) {
   EXPECT_EQ(socket.read(), "x");
 }
 
-// --- Fragments
-// --------------------------------------------------------------------------------------
+// --- Fragments -----------------------------------------------------------------------------------
 
 struct FragmentCase {
   FragmentedMessages mode;
@@ -285,8 +284,7 @@ TEST_P(WsEvents, TellLargeFragmentsByteForByte) {
   EXPECT_TRUE(joined == message);
 }
 
-// --- Exceptions
-// -------------------------------------------------------------------------------------
+// --- Exceptions ----------------------------------------------------------------------------------
 
 TEST_P(WsEvents, ThatThrowCloseWith1011AndTheServerGoesOn) {
   Told<std::string> thrown;

@@ -163,8 +163,7 @@ TEST_P(WsSend, OfPingsReachesEveryone) {
   }
 }
 
-// --- Who reads slowly
-// -------------------------------------------------------------------------------
+// --- Who reads slowly ----------------------------------------------------------------------------
 
 TEST_P(WsSend, ToASlowReaderClosesWith1013) {
   server.limits.send_queue_bytes = 200'000;

@@ -137,8 +137,7 @@ TEST(Exchange, BodySizeIsTheSumOfItsParts) {
   EXPECT_EQ(answer.body_size(), 1'000'000'000'003u);
 }
 
-// --- Scratch
-// --------------------------------------------------------------------------------------
+// --- Scratch -------------------------------------------------------------------------------------
 
 TEST(Scratch, WritesSideBySide) {
   base::BlockPool pool;

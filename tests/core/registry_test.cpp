@@ -110,8 +110,7 @@ TEST(Registry, LookUpsFromOtherThreads) {
   reader.join();
 }
 
-// --- Ids
-// ------------------------------------------------------------------------------------------
+// --- Ids -----------------------------------------------------------------------------------------
 
 std::shared_ptr<const core::IdCipher> real_cipher() {
   core::IdCipher::Block key;

@@ -436,8 +436,7 @@ TEST(Files, WhatTheSystemSaysBecomesAnAnswer) {
   }
 }
 
-// --- file_name: paths of the application
-// ------------------------------------------------------------
+// --- file_name: paths of the application ---------------------------------------------------------
 
 TEST(FileName, AnswersAFileWithWhatTheApplicationSays) {
   TempDir dir;

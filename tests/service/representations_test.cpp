@@ -207,8 +207,7 @@ TEST_P(Representations, HeadSaysWhatGetWould) {
   EXPECT_EQ(harness_.request("HEAD", "/missing").status, 404);
 }
 
-// --- Codings
-// ----------------------------------------------------------------------------------------
+// --- Codings -------------------------------------------------------------------------------------
 
 TEST(Codings, TheBestOneThatExistsIsSent) {
   TempDir dir;
@@ -324,8 +323,7 @@ TEST(Codings, SiblingsMayBeTurnedOffAndDoNotLeadOut) {
   EXPECT_EQ(off.get("/h.js", "Accept-Encoding: br\r\n").body, "plain");
 }
 
-// --- Large files
-// ------------------------------------------------------------------------------------
+// --- Large files ---------------------------------------------------------------------------------
 
 TEST(LargeFiles, RangesOfASparseFileOf5GiB) {
   TempDir dir;

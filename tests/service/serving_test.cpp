@@ -350,8 +350,7 @@ TEST_P(Serving, StopWhileFilesAreLookedUp) {
   EXPECT_TRUE(server_.stop(milliseconds(0)));
 }
 
-// --- file_name and content_stream
-// -------------------------------------------------------------------
+// --- file_name and content_stream ----------------------------------------------------------------
 
 TEST_P(Serving, AStreamAtTheClientsPace) {
   const std::string content = pattern(3'000'000);

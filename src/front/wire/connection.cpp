@@ -54,8 +54,7 @@ void Connection::open_busy(int fd) {
   guarded([this] { plain_error(Errc::too_many_connections); });
 }
 
-// --- Received
-// ---------------------------------------------------------------------------------------
+// --- Received ------------------------------------------------------------------------------------
 
 void Connection::out_of_memory() {
   close_now(io::CloseMode::abort);
@@ -203,8 +202,7 @@ void Connection::resume_reading() {
   settle();
 }
 
-// --- Sending
-// ----------------------------------------------------------------------------------------
+// --- Sending -------------------------------------------------------------------------------------
 
 std::size_t Connection::budget() const { return loop_.session().settings.limits.send_queue_bytes; }
 
@@ -505,8 +503,7 @@ void Connection::judge_send_rate() {
   rate_mark_ = taken_by_now;
 }
 
-// --- Time
-// -------------------------------------------------------------------------------------------
+// --- Time ----------------------------------------------------------------------------------------
 
 void Connection::set_phase(Phase phase, std::uint64_t milliseconds) {
   phase_ = phase;

@@ -30,8 +30,7 @@ http::HeadLimits head_limits(const Limits& limits) {
 
 }  // namespace
 
-// --- Requests
-// ---------------------------------------------------------------------------------------
+// --- Requests ------------------------------------------------------------------------------------
 
 // Returns how much was used: the rest waits for its beginning, for room, or for an answer.
 std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) {
@@ -192,8 +191,7 @@ void Connection::resume_body(core::Exchange& exchange) {
   loop_.want_to_go_on(*this);
 }
 
-// --- Answers
-// ----------------------------------------------------------------------------------------
+// --- Answers -------------------------------------------------------------------------------------
 
 bool Connection::stays_alive(const core::Exchange& exchange) const {
   return exchange.head.keep_alive && exchange.body_complete && !exchange.answer.close_connection &&
@@ -325,8 +323,7 @@ void Connection::plain_error(Errc code) {
   close_when_drained(true);
 }
 
-// --- Streamed answers
-// -------------------------------------------------------------------------------
+// --- Streamed answers ----------------------------------------------------------------------------
 
 void Connection::begin_stream(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
@@ -409,8 +406,7 @@ void Connection::break_off(core::Exchange& exchange, const Error& why) {
   loop_.session().reject(this, why, *shard);
 }
 
-// --- Upgrade
-// ----------------------------------------------------------------------------------------
+// --- Upgrade -------------------------------------------------------------------------------------
 
 core::ByteStream& Connection::upgrade(core::Exchange& exchange, std::string_view fields,
                                       std::unique_ptr<core::StreamEvents> events) {

@@ -149,8 +149,7 @@ void Loop::check_rates() {
   if (any) want_rate_check();
 }
 
-// --- Listeners
-// --------------------------------------------------------------------------------------
+// --- Listeners -----------------------------------------------------------------------------------
 
 void Loop::Accepting::on_accepted(int fd) {
   loop.enter();
@@ -203,8 +202,7 @@ void Loop::close_listeners(bool keep) {
   }
 }
 
-// --- Connections
-// ------------------------------------------------------------------------------------
+// --- Connections ---------------------------------------------------------------------------------
 
 void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
   Connection* connection = nullptr;

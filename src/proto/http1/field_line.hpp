@@ -92,8 +92,7 @@ Step read_field_lines(const char* base, std::size_t& done, const char* end,
   }
 }
 
-// --- what the fields that delimit a body say
-// ------------------------------------------------------
+// --- what the fields that delimit a body say -----------------------------------------------------
 
 // A Content-Length. Errors: http_bad_content_length, http_ambiguous_length for a list.
 Errc read_content_length(std::string_view value, std::uint64_t& length);

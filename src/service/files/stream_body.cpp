@@ -63,8 +63,7 @@ void StreamBody::run(void (StreamBody::*step)()) {
   }
 }
 
-// --- On the pool
-// ------------------------------------------------------------------------------------
+// --- On the pool ---------------------------------------------------------------------------------
 
 void StreamBody::measure() {
   std::istream& in = *source_;
@@ -108,8 +107,7 @@ void StreamBody::read() {
   }
 }
 
-// --- On the shard: what is sent
-// ---------------------------------------------------------------------
+// --- On the shard: what is sent ------------------------------------------------------------------
 
 void StreamBody::measured() {
   if (exchange_.answered) return finish();
@@ -232,8 +230,7 @@ void StreamBody::start() {
   advance();
 }
 
-// --- On the shard: piece by piece
-// -------------------------------------------------------------------
+// --- On the shard: piece by piece ----------------------------------------------------------------
 
 void StreamBody::advance() {
   while (!over_ && !busy_ && !full_) {

@@ -14,8 +14,7 @@
 namespace sluice::test {
 namespace {
 
-// --- WebSocket
-// ------------------------------------------------------------------------------------
+// --- WebSocket -----------------------------------------------------------------------------------
 
 struct Closing : testing::Test {
   Closing() {
@@ -277,8 +276,7 @@ TEST_F(Closing, WithoutCleanDisconnectThereIsNoCloseFrame) {
   EXPECT_EQ(codes.size(), 1u);
 }
 
-// --- HTTP
-// -----------------------------------------------------------------------------------------
+// --- HTTP ----------------------------------------------------------------------------------------
 
 struct HttpClosing : testing::Test {
   HttpClosing() {

@@ -199,8 +199,7 @@ TEST_F(Drain, AbortBreaksOffWhatIsLeft) {
   EXPECT_EQ(codes[1001], 1);
 }
 
-// --- Listeners
-// ------------------------------------------------------------------------------------
+// --- Listeners -----------------------------------------------------------------------------------
 
 struct Listening : testing::Test {
   Listening() { rig.events.on_http_request = echo; }

@@ -21,8 +21,7 @@ struct Flow : testing::Test {
   Rig rig;
 };
 
-// --- HTTP
-// -----------------------------------------------------------------------------------------
+// --- HTTP ----------------------------------------------------------------------------------------
 
 TEST_F(Flow, ABodyIsPausedAndResumed) {
   std::optional<RequestBody> body;
@@ -170,8 +169,7 @@ TEST_F(Flow, TheShardsTotalIsABudgetToo) {
   for (io::SimPeer& peer : peers) EXPECT_EQ(take_replies(peer).size(), 6u);
 }
 
-// --- WebSocket: its own answers
-// -------------------------------------------------------------------
+// --- WebSocket: its own answers ------------------------------------------------------------------
 
 TEST_F(Flow, EchoesThatNobodyTakesStopTheReading) {
   rig.events.websocket.on_message = [&](sluice::Connection connection, std::string_view text) {
@@ -243,8 +241,7 @@ TEST_F(Flow, NobodyIsForgottenWhenASendEndsInBetween) {
   EXPECT_EQ(take_frames(last).size(), 1u);
 }
 
-// --- WebSocket: what others send to it
-// --------------------------------------------------------------
+// --- WebSocket: what others send to it -----------------------------------------------------------
 
 struct SlowReaders : Flow {
   // A reader that takes nothing and a sender whose messages go to it, by broadcast or by name.
@@ -432,8 +429,7 @@ TEST_F(SlowReaders, AMessageOverTheBudgetNeedsAnEmptyQueue) {
   EXPECT_EQ(read_all(), std::vector<int>{0});
 }
 
-// --- The end of a connection whose peer is slow but steady
-// ----------------------------------------
+// --- The end of a connection whose peer is slow but steady ---------------------------------------
 
 // A peer that takes 8 KiB a second gets all of it, however long that takes.
 TEST_F(Flow, ASteadyPeerGetsEverythingBeforeTheEnd) {
