@@ -1,12 +1,13 @@
 // floor_uring: the least an io_uring server can do (liburing 2.3, kernel 6.1). No parsing, no routing: a yardstick.
 //
-//   floor_uring PORT http|close|ws|broadcast [--setup defer|coop|plain] [--send sqe|skip|inline] [--direct] [--ringfd]
+//   floor_uring PORT http|close|memfile|upload|ws|broadcast [--file FILE] [--setup defer|coop|plain] [--send sqe|skip|inline] [--direct] [--ringfd]
 //               [--oneshot] [--poll-first] [--bufs N] [--bufsize B]
 //
 // setup     defer: SINGLE_ISSUER|DEFER_TASKRUN; coop: COOP_TASKRUN|TASKRUN_FLAG; plain: neither
 // send      sqe: IORING_OP_SEND; skip: the same with CQE_SKIP_SUCCESS; inline: plain send(2) from the completion loop
 // direct    accepted sockets live in the ring's own file table (no fd-table reference per operation)
 // ringfd    the ring's descriptor is registered (saves its lookup at each io_uring_enter)
+// file      memfile: head and bytes of this file are the response, sent from memory
 // oneshot   a new receive for each message instead of one multishot receive
 #include <errno.h>
 #include <liburing.h>
@@ -18,13 +19,15 @@
 
 #include "floor_common.h"
 
-enum Mode { Http, Close, Ws, Broadcast };
+enum Mode { Http, Close, Memfile, Upload, Ws, Broadcast };
 enum SendKind { Sqe, Skip, Inline };
 enum Op : uint64_t { Accept, Recv, SendOp, SendBuf, CloseOp };
 
 struct Conn {
   bool open = false, upgraded = false, inflight = false;
   uint32_t live_index = 0;
+  uint16_t turn = 0;  // how often this descriptor has been accepted: tells completions of an earlier connection
+  uint64_t body_left = 0;  // upload
   std::string in, out, sending;
 };
 
@@ -37,9 +40,13 @@ static io_uring_buf_ring* br;
 static char* bufs;
 static std::vector<Conn> conns;
 static std::vector<int> live;
+static std::string file_response;
 static char responses[64 * 64 * sizeof kResponse];
 
-static uint64_t ud(Op op, int fd, unsigned bid = 0) { return uint64_t(op) | uint64_t(bid) << 8 | uint64_t(uint32_t(fd)) << 32; }
+// Operation, buffer, descriptor (24 bits) and the low bits of its turn.
+static uint64_t ud(Op op, int fd, unsigned bid = 0) {
+  return uint64_t(op) | uint64_t(bid) << 8 | uint64_t(uint32_t(fd)) << 32 | uint64_t(conns[size_t(fd)].turn & 255) << 56;
+}
 
 static io_uring_sqe* sqe() {
   io_uring_sqe* s = io_uring_get_sqe(&ring);
@@ -79,7 +86,9 @@ static void drop(int fd) {
     conns[size_t(live[i])].live_index = i;
     live.pop_back();
   }
+  uint16_t turn = c.turn;
   c = Conn{};
+  c.turn = turn;
   if (direct) {
     io_uring_sqe* s = sqe();
     io_uring_prep_close_direct(s, unsigned(fd));
@@ -156,8 +165,10 @@ static void on_ws(int fd, Conn& c, char* p, size_t n, unsigned bid, bool& keep) 
 
 static void on_data(int fd, Conn& c, char* p, size_t n, unsigned bid, bool& keep) {
   if (mode == Ws || mode == Broadcast) { on_ws(fd, c, p, n, bid, keep); return; }
+  if (mode == Upload) { if (floor_upload(p, n, c.body_left)) put_static(fd, kResponse, kResponseLen); return; }
   size_t count = floor_count_requests(p, n);
   if (!count) return;
+  if (mode == Memfile) { put_static(fd, file_response.data(), file_response.size()); return; }
   if (mode == Http) { put_static(fd, responses, (count < 4096 ? count : 4096) * kResponseLen); return; }
   if (kind == Inline) { send(fd, kResponseClose, kResponseCloseLen, MSG_NOSIGNAL); drop(fd); return; }
   io_uring_sqe* s = sqe();  // send, then close, as one linked pair
@@ -170,15 +181,26 @@ static void on_data(int fd, Conn& c, char* p, size_t n, unsigned bid, bool& keep
   io_uring_sqe_set_data64(s, ud(CloseOp, fd));  // the receive then ends with 0 and the socket is closed there
 }
 
+static void load_file(const char* name) {
+  FILE* f = fopen(name, "rb");
+  if (!f) { perror(name); exit(1); }
+  std::string bytes;
+  char part[65536];
+  for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;) bytes.append(part, n);
+  fclose(f);
+  file_response = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(bytes.size()) + "\r\n\r\n" + bytes;
+}
+
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   std::string m = argv[2], setup = "defer";
-  mode = m == "http" ? Http : m == "close" ? Close : m == "ws" ? Ws : Broadcast;
+  mode = m == "http" ? Http : m == "close" ? Close : m == "memfile" ? Memfile : m == "upload" ? Upload : m == "ws" ? Ws : Broadcast;
   bool ringfd = false;
   for (int i = 3; i < argc; i++) {
     std::string a = argv[i];
     if (a == "--setup") setup = argv[++i];
     else if (a == "--send") { std::string v = argv[++i]; kind = v == "skip" ? Skip : v == "inline" ? Inline : Sqe; }
+    else if (a == "--file") load_file(argv[++i]);
     else if (a == "--direct") direct = true;
     else if (a == "--ringfd") ringfd = true;
     else if (a == "--oneshot") oneshot = true;
@@ -229,11 +251,16 @@ int main(int argc, char** argv) {
       seen++;
       uint64_t d = cqe->user_data;
       Op op = Op(d & 255);
-      int fd = int(d >> 32), res = cqe->res;
+      int fd = int(d >> 32 & 0xffffff), res = cqe->res;
       Conn& c = conns[size_t(fd)];
+      if (op != Accept && uint8_t(c.turn) != d >> 56) {
+        if (op == Recv && (cqe->flags & IORING_CQE_F_BUFFER)) recycle(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        if (op == SendBuf) recycle(unsigned(d >> 8) & 0xffff);
+        continue;
+      }
       switch (op) {
         case Accept:
-          if (res >= 0) { conns[size_t(res)].open = true; arm_recv(res); }
+          if (res >= 0) { conns[size_t(res)].open = true; conns[size_t(res)].turn++; arm_recv(res); }
           if (!(cqe->flags & IORING_CQE_F_MORE)) arm_accept();
           break;
         case Recv: {

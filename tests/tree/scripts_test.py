@@ -25,7 +25,6 @@ def load(path):
 
 layers = load("tools/check_layers.py")
 extract = load("tests/install/extract_example.py")
-compare = load("bench/compare")
 
 
 class Layers(unittest.TestCase):
@@ -110,39 +109,6 @@ class Extract(unittest.TestCase):
 
     def test_nothing_there(self):
         self.assertIsNone(extract.example("```cpp\nint x;\n```\n"))
-
-
-class Compare(unittest.TestCase):
-    KEEP_ALIVE, PIPELINED, IDLE = compare.WORKS[0], compare.WORKS[2], compare.WORKS[-1]
-
-    def test_the_ratio_is_of_paired_rounds_against_the_better_floor(self):
-        values = {"sluice uring": [6.0, 12.0, None], "floor epoll": [5.0, 10.0, 5.0],
-                  "floor io_uring": [9.0, 11.0, 9.0], "nginx": [9.0, 18.0, 9.0]}
-        found = compare.verdict(self.KEEP_ALIVE, values, "sluice uring")
-        self.assertEqual((found["floor"], found["kept"]), ("floor epoll", True))
-        self.assertAlmostEqual(found["ratio"], 1.2)
-
-    def test_over_the_promise_or_not_below_nginx_is_missed(self):
-        floors = {"floor epoll": [5.0], "floor io_uring": [5.0]}
-        slow = dict(floors, **{"sluice uring": [7.0], "nginx": [9.0]})
-        self.assertIs(compare.verdict(self.KEEP_ALIVE, slow, "sluice uring")["kept"], False)
-        above = dict(floors, **{"sluice uring": [6.0], "nginx": [5.9]})
-        self.assertIs(compare.verdict(self.KEEP_ALIVE, above, "sluice uring")["kept"], False)
-
-    def test_pipelining_is_held_against_the_ring(self):
-        values = {"sluice epoll": [0.6], "floor epoll": [0.3], "floor io_uring": [0.4]}
-        found = compare.verdict(self.PIPELINED, values, "sluice epoll")
-        self.assertEqual((found["floor"], found["kept"]), ("floor io_uring", True))
-
-    def test_memory_is_held_against_a_number(self):
-        for size, kept in ((1024, True), (1025, False)):
-            found = compare.verdict(self.IDLE, {"sluice uring": [size]}, "sluice uring")
-            self.assertIs(found["kept"], kept)
-
-    def test_a_run_that_failed_leaves_a_gap_not_a_number(self):
-        values = {"sluice uring": [None], "floor epoll": [5.0]}
-        lines = compare.table([(self.KEEP_ALIVE, values)], ["sluice uring", "floor epoll"])
-        self.assertIn("| GET keep-alive, 64 connections |  | 5.00 |  | 1.3x |", lines)
 
 
 class Documents(unittest.TestCase):

@@ -1,0 +1,1 @@
+"""The parts of bench/compare: workloads, servers, running, verdicts, report, plots."""
