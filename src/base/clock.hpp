@@ -15,4 +15,10 @@ inline constexpr Instant never = Instant::max();
 
 inline Instant read_clock() { return std::chrono::steady_clock::now(); }
 
+// The time to measure a wait for `until` from: `turn`, when that is far away, for then a turn's
+// length does not matter; else the clock.
+inline Instant clock_for(Instant until, Instant turn) {
+  return until - turn > std::chrono::milliseconds(100) ? turn : read_clock();
+}
+
 }  // namespace sluice::base

@@ -53,6 +53,7 @@ void TimerWheel::insert(Timer& timer) {
   timer.link_ = &slots_[slot];
   slots_[slot] = &timer;
   occupied_[slot / 64] |= std::uint64_t{1} << (slot % 64);
+  if (soonest_ > current_) soonest_ = std::min(soonest_, tick);
   ++count_;
 }
 
@@ -72,7 +73,7 @@ void TimerWheel::cancel(Timer& timer) {
 void TimerWheel::advance(Instant now) {
   std::int64_t target = now.time_since_epoch() / kTick;
   std::int64_t steps = std::min(target - current_, std::int64_t(kSlots));
-  if (count_ == 0 || steps <= 0) {
+  if (count_ == 0 || steps <= 0 || soonest_ > target) {
     current_ = std::max(current_, target);
     return;
   }
@@ -101,8 +102,15 @@ void TimerWheel::advance(Instant now) {
 
 Instant TimerWheel::next() const {
   if (count_ == 0) return never;
+  if (soonest_ <= current_) soonest_ = first_occupied();
+  return Instant(kTick * soonest_);
+}
+
+// There is one, for there are timers.
+std::int64_t TimerWheel::first_occupied() const {
   std::size_t start = std::size_t(current_ + 1) % kSlots;
-  for (std::size_t step = 0; step < kSlots;) {
+  std::size_t step = 0;
+  while (step < kSlots) {
     std::size_t slot = (start + step) % kSlots;
     std::uint64_t word = occupied_[slot / 64] >> (slot % 64);
     if (word == 0) {
@@ -110,10 +118,9 @@ Instant TimerWheel::next() const {
       continue;
     }
     step += std::size_t(std::countr_zero(word));
-    if (step >= kSlots) break;
-    return Instant(kTick * (current_ + 1 + std::int64_t(step)));
+    break;
   }
-  return never;
+  return current_ + 1 + std::int64_t(step);
 }
 
 }  // namespace sluice::base

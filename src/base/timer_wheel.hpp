@@ -69,7 +69,11 @@ class TimerWheel {
 
   std::array<Timer*, kSlots> slots_{};
   std::array<std::uint64_t, kSlots / 64> occupied_{};
+  std::int64_t first_occupied() const;
+
   std::int64_t current_;  // the last tick that was looked at
+  // No occupied slot is looked at before this tick. Behind current_: not known, to be searched.
+  mutable std::int64_t soonest_ = 0;
   std::size_t count_ = 0;
 };
 

@@ -1,8 +1,10 @@
 // core/broadcast.cpp - one message for many, and the addresses of connections.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/shared_bytes.hpp"
+#include "core/broadcast_run.hpp"
 #include "core/connection.hpp"
 #include "core/session.hpp"
 #include "core/websocket.hpp"
@@ -114,6 +116,12 @@ void ServerSession::broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload,
   Bytes frame{at, std::size_t(end - at) + payload.size()};
   if (in_scratch) shard.scratch.commit(frame.size());
 
+  bool everybody = filter.protocol.empty() && filter.exclude.empty() && !filter.only_included;
+  if (everybody) {
+    shard.broadcasts.add(*members, *block, frame);
+    return;
+  }
+  shard.broadcasts.hand_out();
   bool by_id = !filter.exclude.empty() || filter.only_included;
   for (WebSocket* socket : *members) {
     Connection& connection = socket->connection();
@@ -125,6 +133,30 @@ void ServerSession::broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload,
     }
     socket->send_frame(*block, frame);
   }
+}
+
+void BroadcastRun::add(const std::vector<WebSocket*>& members, base::Block& block, Bytes frame) {
+  bool joins = members_ == &members && run_.data() + run_.size() == frame.data() &&
+               block_.get() == &block && count_ < kFrames;
+  if (!joins) {
+    hand_out();
+    members_ = &members;
+    block_ = base::BlockRef::share(block);
+    run_ = frame.first(0);
+    count_ = 0;
+  }
+  run_ = {run_.data(), run_.size() + frame.size()};
+  sizes_[count_++] = std::uint32_t(frame.size());
+}
+
+void BroadcastRun::give_to_all() {
+  // Taken out first: a handler that is told of a slow reader may broadcast, too.
+  const std::vector<WebSocket*>& members = *std::exchange(members_, nullptr);
+  const base::BlockRef block = std::move(block_);
+  const Bytes run = run_;
+  const std::array<std::uint32_t, kFrames> sizes = sizes_;
+  const std::size_t count = count_;
+  for (WebSocket* socket : members) socket->send_frames(*block, run, {sizes.data(), count});
 }
 
 }  // namespace sluice::core

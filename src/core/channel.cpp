@@ -1,6 +1,7 @@
 // core/channel.cpp - subscribe, leave, and keep each member's place right.
 #include "core/channel.hpp"
 
+#include "core/shard.hpp"
 #include "core/websocket.hpp"
 
 namespace sluice::core {
@@ -21,6 +22,7 @@ bool Channels::subscribe(WebSocket& socket, std::string_view name) {
     found = channels_.emplace(std::string(name), std::move(made)).first;
   }
   Channel& channel = *found->second;
+  socket.shard().broadcasts.hand_out();  // what was said before it came
   try {
     channel.members.push_back(&socket);
     socket.subscriptions.push_back({&channel, std::uint32_t(channel.members.size() - 1)});
@@ -47,6 +49,7 @@ void Channels::unsubscribe_all(WebSocket& socket) {
 }
 
 void Channels::leave(WebSocket& socket, std::size_t index) {
+  socket.shard().broadcasts.hand_out();  // what was said while it listened
   Subscription held = socket.subscriptions[index];
   socket.subscriptions.erase(socket.subscriptions.begin() + std::ptrdiff_t(index));
   std::vector<WebSocket*>& members = held.channel->members;

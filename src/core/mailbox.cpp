@@ -10,8 +10,9 @@ SendStatus Mailbox::post(base::Task task, std::size_t bytes) {
   std::lock_guard lock(mutex_);
   if (closed_) return SendStatus::gone;
   if (waiting_.size() >= kPosts || bytes_ + bytes > kBytes) return SendStatus::would_block;
-  bytes_ += bytes;
   waiting_.push_back(std::move(task));
+  bytes_ += bytes;
+  some_.store(true, std::memory_order_release);
   if (waiting_.size() == 1) waker_->wake();
   return SendStatus::queued;
 }
@@ -20,6 +21,7 @@ bool Mailbox::post_always(base::Task task) {
   std::lock_guard lock(mutex_);
   if (closed_) return false;
   waiting_.push_back(std::move(task));
+  some_.store(true, std::memory_order_release);
   if (waiting_.size() == 1) waker_->wake();
   return true;
 }
@@ -37,16 +39,18 @@ void Mailbox::close() {
     closed_ = true;
     waker_ = nullptr;
     last.swap(waiting_);
+    some_.store(false, std::memory_order_relaxed);
     bytes_ = 0;
   }
   run_all(last);
 }
 
 std::size_t Mailbox::run() {
+  if (empty()) return 0;
   {
     std::lock_guard lock(mutex_);
-    if (waiting_.empty()) return 0;
     running_.swap(waiting_);
+    some_.store(false, std::memory_order_relaxed);
     bytes_ = 0;
   }
   std::size_t count = running_.size();
@@ -62,11 +66,6 @@ void Mailbox::run_all(std::vector<base::Task>& tasks) {
     } catch (const std::bad_alloc&) {
     }
   }
-}
-
-bool Mailbox::empty() {
-  std::lock_guard lock(mutex_);
-  return waiting_.empty();
 }
 
 }  // namespace sluice::core

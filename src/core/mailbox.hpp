@@ -4,6 +4,7 @@
 // a shard that has ended answers gone. Layer: core. Thread: post() from any, the rest on the shard.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -41,7 +42,7 @@ class Mailbox {
   // Runs what had arrived when it was called. Returns how many. A task without memory is lost
   // (where that matters, it sees to it itself): the others run all the same.
   std::size_t run();
-  bool empty();
+  bool empty() const { return !some_.load(std::memory_order_acquire); }
 
  private:
   static void run_all(std::vector<base::Task>& tasks);
@@ -50,6 +51,9 @@ class Mailbox {
   bool closed_ = true;
   std::size_t bytes_ = 0;
   std::vector<base::Task> waiting_, running_;
+  // Whether something waits, for the shard's look in each turn. Who posts wakes the shard
+  // afterwards, so what is missed here is seen in the next turn, which follows at once.
+  std::atomic<bool> some_{false};
 };
 
 }  // namespace sluice::core

@@ -13,6 +13,7 @@
 #include "base/block.hpp"
 #include "base/clock.hpp"
 #include "base/timer_wheel.hpp"
+#include "core/broadcast_run.hpp"
 #include "core/channel.hpp"
 #include "core/mailbox.hpp"
 #include "core/registry.hpp"
@@ -80,6 +81,7 @@ class Shard {
   Registry registry;
   Channels channels;
   std::vector<WebSocket*> websockets;  // every open one, in no order
+  BroadcastRun broadcasts;             // of this turn
   ShardCounters counters;
   std::size_t queued_bytes = 0;  // waiting to be sent, all connections
   bool draining = false;

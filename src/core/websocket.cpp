@@ -51,6 +51,7 @@ WebSocket::~WebSocket() = default;
 void WebSocket::attach(ByteStream& stream) {
   stream_ = &stream;
   connection_.websocket = this;
+  shard_.broadcasts.hand_out();  // not to those who come later
   place = std::uint32_t(shard_.websockets.size());
   shard_.websockets.push_back(this);
   shard_.counters.websockets.add();
@@ -268,6 +269,7 @@ void WebSocket::on_end() {
 // No Close frame came (or none will): what is queued still goes out.
 void WebSocket::end_quietly() {
   if (finishing_) return;
+  shard_.broadcasts.hand_out();
   finishing_ = true;
   stream_->finish(kLinger, true);
 }
@@ -290,6 +292,7 @@ void WebSocket::fail(Errc code) {
 // --- Out -----------------------------------------------------------------------------------------
 
 void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable) {
+  shard_.broadcasts.hand_out();
   ws::FrameHeader header;
   header.opcode = opcode;
   header.fin = fin;
@@ -321,6 +324,7 @@ void WebSocket::pause_when_full() {
 SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
                            bool promised) {
   if (!can_send()) return SendStatus::gone;
+  shard_.broadcasts.hand_out();  // what was broadcast before goes before
   const std::size_t budget = shard_.session.settings.limits.send_queue_bytes;
   std::size_t queued = stream_->queued();
   if (queued > 0) {
@@ -362,6 +366,23 @@ bool WebSocket::send_frame(base::Block& block, Bytes frame) {
   shard_.counters.messages_sent.add();
   stream_->write_block(block, frame, true);
   return true;
+}
+
+void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::uint32_t> sizes) {
+  if (!can_send()) return;
+  const SessionSettings& settings = shard_.session.settings;
+  // Frames that may be taken back stand apart, and where they may not all fit each is looked at.
+  bool together = settings.options.slow_reader != SlowReader::drop_oldest &&
+                  stream_->queued() + run.size() <= settings.limits.send_queue_bytes;
+  if (!together || sizes.size() == 1) {
+    for (std::uint32_t size : sizes) {
+      send_frame(block, run.first(size));
+      run = run.subspan(size);
+    }
+    return;
+  }
+  shard_.counters.messages_sent.add(sizes.size());
+  stream_->write_block(block, run, true);
 }
 
 bool WebSocket::make_room(std::size_t bytes) {
@@ -484,6 +505,7 @@ void WebSocket::update_reading() {
 
 void WebSocket::on_ended(const Error& why) {
   if (ended_) return;
+  shard_.broadcasts.hand_out();
   ended_ = true;
   shard_.channels.unsubscribe_all(*this);
   WebSocket* last = shard_.websockets.back();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,8 @@ class WebSocket final : public StreamEvents {
                   bool promised = false);
   // A broadcast's frame, made once for the shard. False when it was dropped.
   bool send_frame(base::Block& block, Bytes frame);
+  // Several of them, side by side in `run`.
+  void send_frames(base::Block& block, Bytes run, std::span<const std::uint32_t> sizes);
   SendStatus ping(std::string_view payload);
   SendStatus close(std::uint16_t code, std::string_view reason);
   void disconnect(const Error& why);

@@ -67,7 +67,15 @@ void Connection::out_of_memory() {
 
 void Connection::on_received(const io::Received& received) {
   loop_.enter();
+  in_event_ = !dirty_;  // else it waits in the list already
   guarded([&] { receive(received); });
+  if (!in_event_) return;
+  in_event_ = false;
+  if (!dirty_) return;
+  // Now, while the connection is in the cache: with a thousand of them it is gone by the end of the
+  // turn. What all the messages of this wake-up are answered with leaves in one send all the same.
+  flush();
+  if (out_.empty()) shard->scratch.rewind();
 }
 
 void Connection::receive(const io::Received& received) {
@@ -222,7 +230,7 @@ void Connection::mark_dirty() {
   if (out_.size() >= budget()) over_budget_ = true;
   if (dirty_) return;
   dirty_ = true;
-  loop_.mark_dirty(*this);
+  if (!in_event_) loop_.mark_dirty(*this);
 }
 
 std::byte* Connection::reserve(std::size_t bytes) { return shard->scratch.reserve(bytes); }

@@ -167,6 +167,7 @@ class Connection final : public core::Connection,
   std::uint16_t drain_code_ = 0;
   Phase phase_ = Phase::none;
   bool reading_body_ = false, body_chunked_ = false, body_paused_ = false, body_done_ = false;
+  bool in_event_ = false;  // what is queued leaves at the end of on_received
   bool processing_ = false, dirty_ = false, reading_paused_ = false, stream_paused_ = false;
   bool over_budget_ = false, warming_ = false, peer_ended_ = false, pool_paused_ = false;
   bool close_after_ = false;  // no further request is read

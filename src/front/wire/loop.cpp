@@ -77,6 +77,7 @@ void Loop::turn(base::Instant until) {
       next = base::Instant::min();
     }
   }
+  shard_.broadcasts.hand_out();
   flush_dirty();
   if (!going_on_.empty() || done()) next = base::Instant::min();
   shard_.scratch.rewind();
@@ -98,6 +99,7 @@ void Loop::run() {
   listen();
   while (!done()) turn(base::never);
   shard_.mailbox->close();
+  shard_.broadcasts.hand_out();
   flush_dirty();
   core::Shard::set_current(nullptr);
 }

@@ -235,7 +235,7 @@ int EpollEngine::milliseconds_to_wait(base::Instant until) const {
   int most = out_of_memory_ ? kMemoryRest : -1;
   if (until == base::never) return most;
   if (until <= now_) return 0;
-  base::Instant now = base::read_clock();
+  base::Instant now = base::clock_for(until, now_);
   if (until <= now) return 0;
   auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
   int wanted = int(std::min<std::int64_t>(left, 3600 * 1000));

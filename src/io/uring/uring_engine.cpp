@@ -130,7 +130,7 @@ void UringEngine::enter(base::Instant until) {
     ::io_uring_submit_and_wait(&ring_, 1);
     return;
   }
-  auto left = std::max(until - base::read_clock(), base::Duration(0));
+  auto left = std::max(until - base::clock_for(until, now_), base::Duration(0));
   if (left == base::Duration(0)) {
     ::io_uring_submit_and_get_events(&ring_);
     return;

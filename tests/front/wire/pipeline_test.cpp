@@ -60,6 +60,64 @@ TEST(Pipeline, EchoesOfOneWakeUpLeaveInOneSend) {
   EXPECT_EQ(frames[99].payload, "m99");
 }
 
+// Broadcasts of one wake-up are handed out together: one send for each who listens, and nobody sees
+// another order, another beginning or another end than if each had gone out at once.
+TEST(Pipeline, BroadcastsOfOneWakeUpKeepTheirPlace) {
+  Rig rig;
+  std::vector<sluice::Connection> all;
+  rig.events.websocket.on_connect = [&](sluice::Connection connection) {
+    all.push_back(connection);
+    if (all.size() > 3) return;
+    EXPECT_EQ(connection.subscribe("news"), SendStatus::queued);
+  };
+  rig.events.websocket.on_message = [&](sluice::Connection, std::string_view text) {
+    auto say = [&](std::string_view what, std::string_view channel) {
+      rig.session->broadcast(ws::Opcode::text, as_bytes(what), {channel, {}, {}, {}});
+    };
+    if (text == "plain") {
+      for (int i = 0; i < 100; ++i) say("n" + std::to_string(i), "news");
+      return;
+    }
+    say("one", "news");
+    say("two", "news");
+    EXPECT_EQ(all[0].write_data("between"), SendStatus::queued);
+    say("three", "news");
+    say("to all", "");
+    EXPECT_EQ(all[1].unsubscribe("news"), SendStatus::queued);
+    EXPECT_EQ(all[3].subscribe("news"), SendStatus::queued);
+    say("four", "news");
+    EXPECT_EQ(all[2].close(4000, "enough"), SendStatus::queued);
+    say("five", "news");
+  };
+  rig.start();
+  std::vector<io::SimPeer> peers;
+  for (int i = 0; i < 5; ++i) peers.push_back(rig.websocket());
+  const std::size_t before = rig.engine().sends;
+  peers[4].send(WsClient::frame(WsClient::kText, "plain"));
+  rig.settle();
+  EXPECT_EQ(rig.engine().sends, before + 3);
+  for (int i = 0; i < 3; ++i) {
+    std::vector<WsFrame> frames = take_frames(peers[std::size_t(i)]);
+    ASSERT_EQ(frames.size(), 100u);
+    EXPECT_EQ(frames[99].payload, "n99");
+  }
+  peers[4].send(WsClient::frame(WsClient::kText, "mixed"));
+  rig.settle();
+  using Texts = std::vector<std::string>;
+  const Texts expected[] = {{"one", "two", "between", "three", "to all", "four", "five"},
+                            {"one", "two", "three", "to all"},
+                            {"one", "two", "three", "to all", "four", "(close)"},
+                            {"to all", "four", "five"},
+                            {"to all"}};
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    Texts got;
+    for (const WsFrame& frame : take_frames(peers[i])) {
+      got.push_back(frame.opcode == WsClient::kClose ? "(close)" : frame.payload);
+    }
+    EXPECT_EQ(got, expected[i]) << i;
+  }
+}
+
 // Several connections in one wake-up: one send each.
 TEST(Pipeline, OneSendForEachConnection) {
   Rig rig;

@@ -1,0 +1,43 @@
+// core/broadcast_run.hpp - broadcasts of one turn to the same WebSockets, handed out together.
+//
+// Sixteen messages to a thousand WebSockets are one walk over the thousand, not sixteen: a walk
+// costs a cache miss or two for each. What else is written to a WebSocket, and each change of who
+// listens, calls hand_out() first, so that nobody sees another order than without it.
+// Layer: core. Thread: shard.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <sluice/bytes.hpp>
+
+#include "base/block.hpp"
+
+namespace sluice::core {
+
+class WebSocket;
+
+class BroadcastRun {
+ public:
+  static constexpr std::size_t kFrames = 64;
+
+  // A frame for all of `members`, in a block that keeps it. One that stands right behind the last
+  // joins its run; else the run so far is handed out before.
+  void add(const std::vector<WebSocket*>& members, base::Block& block, Bytes frame);
+  void hand_out() {
+    if (members_) give_to_all();
+  }
+
+ private:
+  void give_to_all();
+
+  const std::vector<WebSocket*>* members_ = nullptr;  // null: nothing waits
+  base::BlockRef block_;
+  Bytes run_;
+  std::size_t count_ = 0;
+  std::array<std::uint32_t, kFrames> sizes_;  // of each frame
+};
+
+}  // namespace sluice::core
