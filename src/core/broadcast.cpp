@@ -154,9 +154,10 @@ void BroadcastRun::give_to_all() {
   const std::vector<WebSocket*>& members = *std::exchange(members_, nullptr);
   const base::BlockRef block = std::move(block_);
   const Bytes run = run_;
-  const std::array<std::uint32_t, kFrames> sizes = sizes_;
-  const std::size_t count = count_;
-  for (WebSocket* socket : members) socket->send_frames(*block, run, {sizes.data(), count});
+  std::array<std::uint32_t, kFrames> sizes;
+  std::copy_n(sizes_.begin(), count_, sizes.begin());
+  const std::span<const std::uint32_t> frames{sizes.data(), count_};
+  for (WebSocket* socket : members) socket->send_frames(*block, run, frames);
 }
 
 }  // namespace sluice::core

@@ -46,8 +46,11 @@ class Mailbox {
 
  private:
   static void run_all(std::vector<base::Task>& tasks);
-  std::mutex mutex_;
+  void wake();
+
+  std::mutex waker_mutex_;
   Waker* waker_ = nullptr;
+  std::mutex mutex_;  // of all below
   bool closed_ = true;
   std::size_t bytes_ = 0;
   std::vector<base::Task> waiting_, running_;

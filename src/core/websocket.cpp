@@ -371,10 +371,10 @@ bool WebSocket::send_frame(base::Block& block, Bytes frame) {
 void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::uint32_t> sizes) {
   if (!can_send()) return;
   const SessionSettings& settings = shard_.session.settings;
-  // Frames that may be taken back stand apart, and where they may not all fit each is looked at.
-  bool together = settings.options.slow_reader != SlowReader::drop_oldest &&
-                  stream_->queued() + run.size() <= settings.limits.send_queue_bytes;
-  if (!together || sizes.size() == 1) {
+  // Where they may not all fit each is looked at, and those that may be taken back stand apart.
+  bool together = stream_->queued() + run.size() <= settings.limits.send_queue_bytes &&
+                  (sizes.size() == 1 || settings.options.slow_reader != SlowReader::drop_oldest);
+  if (!together) {
     for (std::uint32_t size : sizes) {
       send_frame(block, run.first(size));
       run = run.subspan(size);
