@@ -25,7 +25,8 @@ class Waker {
   ~Waker() = default;
 };
 
-class Mailbox {
+// On cache lines of its own: another shard's never lie on them.
+class alignas(64) Mailbox {
  public:
   static constexpr std::size_t kPosts = 65536;
   static constexpr std::size_t kBytes = std::size_t{64} << 20;

@@ -28,7 +28,8 @@ struct ListenSocket {
   bool any_address = false;
 };
 
-class Loop final : public core::Waker, public std::enable_shared_from_this<Loop> {
+// On cache lines of its own: another shard's never lie on them.
+class alignas(64) Loop final : public core::Waker, public std::enable_shared_from_this<Loop> {
  public:
   Loop(std::shared_ptr<core::ServerSession> session, std::uint32_t index,
        std::unique_ptr<io::Engine> engine);
