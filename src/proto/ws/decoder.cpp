@@ -52,7 +52,7 @@ base::Parsed<Event> Decoder::decode(std::span<std::byte> in) {
 
 // The front of a header whose rest has not come. Any header longer than this would be whole.
 base::NeedMore Decoder::keep_header(Bytes in) {
-  if (!in.empty()) std::memcpy(kept_bytes_.data() + kept_, in.data(), in.size());
+  if (!in.empty()) std::memcpy(header_.data() + kept_, in.data(), in.size());
   kept_ = static_cast<std::uint8_t>(kept_ + in.size());
   return base::need_more;
 }
@@ -60,7 +60,7 @@ base::NeedMore Decoder::keep_header(Bytes in) {
 // A header whose front came earlier; used() counts bytes of `in` only.
 base::Parsed<std::uint64_t> Decoder::read_cut_header(Bytes in) {
   std::array<std::byte, kFrameHeaderBound> bytes;
-  std::memcpy(bytes.data(), kept_bytes_.data(), kept_);
+  std::memcpy(bytes.data(), header_.data(), kept_);
   const std::size_t taken = std::min(in.size(), bytes.size() - kept_);
   if (taken > 0) std::memcpy(bytes.data() + kept_, in.data(), taken);
   const auto header = read_frame_header(Bytes(bytes).first(kept_ + taken), options_.sender, frame_);
@@ -137,11 +137,13 @@ base::Parsed<Event> Decoder::decode_control(std::span<std::byte> in, std::size_t
   Event event;
   if (taken == length) {
     event.data = in.subspan(at, length);
+    control_.reset();
   } else {
-    std::memcpy(kept_bytes_.data() + kept_, in.data() + at, taken);
+    if (!control_) control_ = std::make_unique<ControlPayload>();
+    std::memcpy(control_->data() + kept_, in.data() + at, taken);
     kept_ = static_cast<std::uint8_t>(kept_ + taken);
     if (kept_ < length) return base::need_more;
-    event.data = {kept_bytes_.data(), length};
+    event.data = {control_->data(), length};
   }
   kept_ = 0;
   state_ = State::header;

@@ -1,13 +1,14 @@
 // proto/ws/decoder.hpp - a stream of bytes becomes pieces of messages and control frames.
 //
 // RFC 6455 sections 5.4 (fragmentation), 5.5 (control frames between fragments), 8.1 (UTF-8, fails
-// fast). Layer: proto. Does no I/O. Allocates nothing: at most one frame header and one control
-// payload are kept inside.
+// fast). Layer: proto. Does no I/O. Keeps at most the front of a frame header, and of a control
+// payload that came in pieces, which is the only thing that it allocates (std::bad_alloc).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/parsed.hpp"
@@ -83,8 +84,11 @@ class Decoder {
   bool message_begin_ = false;  // no piece of the message has been handed out yet
   Opcode message_opcode_ = Opcode::text;
   Errc error_ = Errc::none;
-  std::uint8_t kept_ = 0;  // bytes in kept_bytes_: a cut header, or a control payload
-  std::array<std::byte, 125> kept_bytes_;
+  std::uint8_t kept_ = 0;  // bytes kept of a cut header, or of a control payload
+  std::array<std::byte, kFrameHeaderBound> header_;
+  using ControlPayload = std::array<std::byte, 125>;
+  std::unique_ptr<ControlPayload>
+      control_;  // of a control frame in pieces, until the next whole one
 };
 
 }  // namespace sluice::ws

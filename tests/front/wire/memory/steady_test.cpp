@@ -154,15 +154,22 @@ class Steady : public testing::TestWithParam<EngineCase> {
     if (std::string_view(GetParam().name) == "uring") SKIP_WITHOUT(io_uring);
     shard = std::make_unique<RealShard>(GetParam().make);
   }
-  // `work` once to warm up, then again: the shard asks for no memory.
+  // `work` once to warm up, then again: the shard asks for no memory. Tried a few times, because
+  // once a second a hot file is looked at anew, which does.
   template <class Work>
   void expect_none(Work&& work) {
     work();
     work();
     std::size_t before = shard->news();
     std::size_t asking = shard->news() - before;  // what it takes to ask
-    work();
-    EXPECT_EQ(shard->news() - before, 2 * asking);
+    std::size_t asked = 0;
+    for (int tries = 0; tries < 3; ++tries) {
+      before = shard->news();
+      work();
+      asked = shard->news() - before;
+      if (asked == asking) return;
+    }
+    EXPECT_EQ(asked, asking);
   }
   std::unique_ptr<RealShard> shard;
 };
