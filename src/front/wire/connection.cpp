@@ -1,8 +1,6 @@
-// front/wire/connection.cpp - the socket's side: sending, pausing, timers, the end.
+// front/wire/connection.cpp - the socket's side: receiving, sending, pausing, the end.
 #include "front/wire/connection.hpp"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,12 +18,8 @@ namespace {
 
 constexpr std::size_t kMaxParts = 64;
 constexpr std::uint64_t kFileWindow = 1 << 20;
-// A peer's pace is judged over at least this long.
-constexpr base::Duration kRateSpan = std::chrono::seconds(10);
 // How long a client may go on sending after the connection's last answer.
 constexpr std::uint64_t kLingerLimit = 30'000;
-// The same when the server stops; and how long a client may take then for its first request.
-constexpr std::uint64_t kDrainLinger = 1'000, kDrainHead = 1'000;
 // Received bytes that may wait for an answer before reading stops.
 constexpr std::size_t kKeptLimit = 16 * 1024;
 
@@ -467,151 +461,6 @@ void Connection::on_closed(const Error& why) {
   chunks_.reset();
   loop_.gone(*this);
   if (!dirty_) release();  // else the flush that is due lets it go
-}
-
-// What the peer has taken: what the kernel has got, less what it still holds.
-std::uint64_t Connection::taken() const {
-  int held = 0;
-  if (socket_.fd >= 0 && ::ioctl(socket_.fd, SIOCOUTQ, &held) != 0) held = 0;
-  return socket_.sent_total - std::min<std::uint64_t>(socket_.sent_total, std::uint64_t(held));
-}
-
-void Connection::begin_linger(std::uint64_t milliseconds) {
-  linger_limit_ = std::uint32_t(milliseconds);
-  linger_mark_ = taken();
-  set_phase(Phase::linger, milliseconds);
-}
-
-void Connection::check_send_rate() {
-  guarded([this] { judge_send_rate(); });
-}
-
-void Connection::judge_send_rate() {
-  if (out_.empty() || closed_ || close_called_) {
-    rate_since_ = base::never;
-    return;
-  }
-  std::uint32_t rate = loop_.session().settings.timeouts.min_send_rate;
-  if (rate == 0 || warming_) return;
-  std::uint64_t taken_by_now = taken();
-  if (rate_since_ == base::never) {
-    rate_since_ = shard->now;
-    rate_mark_ = taken_by_now;
-    return;
-  }
-  base::Duration span = shard->now - rate_since_;
-  if (span < kRateSpan) return;
-  double wanted = double(rate) * std::chrono::duration<double>(span).count();
-  if (double(taken_by_now - rate_mark_) < wanted) {
-    close_now(io::CloseMode::abort);
-    loop_.session().reject(this, Errc::send_rate_timeout, *shard);
-    return;
-  }
-  rate_since_ = shard->now;
-  rate_mark_ = taken_by_now;
-}
-
-// --- Time ----------------------------------------------------------------------------------------
-
-void Connection::set_phase(Phase phase, std::uint64_t milliseconds) {
-  phase_ = phase;
-  if (phase == Phase::none || milliseconds == 0) {
-    if (timer_.armed()) shard->timers.set(timer_, base::never);
-    return;
-  }
-  shard->timers.set(timer_, shard->now + std::chrono::milliseconds(milliseconds));
-}
-
-void Connection::set_deadline(std::uint64_t milliseconds) {
-  set_phase(Phase::stream, milliseconds);
-}
-
-void Connection::timer_fired(void* self) { static_cast<Connection*>(self)->on_timer(); }
-
-void Connection::on_timer() {
-  if (closed_ || close_called_) return;
-  guarded([this] { time_is_over(); });
-}
-
-void Connection::time_is_over() {
-  core::ServerSession& session = loop_.session();
-  switch (std::exchange(phase_, Phase::none)) {
-    case Phase::none:
-      break;
-    case Phase::header:
-      if (shard->draining && !in_) {
-        close_now(io::CloseMode::graceful);
-        break;
-      }
-      session.reject(this, Errc::header_timeout, *shard);
-      if (in_) {
-        plain_error(Errc::header_timeout);
-      } else {
-        close_now(io::CloseMode::graceful);
-      }
-      break;
-    case Phase::idle:
-      if (out_.empty()) {
-        close_now(io::CloseMode::graceful);
-      } else {  // a long download is no idle connection; min_send_rate watches it
-        set_phase(Phase::idle, std::uint64_t(session.settings.timeouts.idle_connection.count()));
-      }
-      break;
-    case Phase::body:
-      if (!exchange_) break;
-      if (!exchange_->answered && !exchange_->late) {
-        session.respond_error(*exchange_, Errc::body_timeout);
-      } else {
-        break_off(*exchange_, Errc::body_timeout);
-      }
-      break;
-    case Phase::queue:
-      if (exchange_) session.on_queue_timeout(*exchange_);
-      break;
-    case Phase::linger: {
-      // A peer that still takes what was sent gets the rest of it.
-      std::uint64_t rate = session.settings.timeouts.min_send_rate;
-      std::uint64_t enough = std::max<std::uint64_t>(1, rate * linger_limit_ / 1000);
-      if (taken() >= linger_mark_ + enough) {
-        begin_linger(linger_limit_);
-      } else {
-        close_now(io::CloseMode::abort);
-      }
-      break;
-    }
-    case Phase::stream:
-      if (stream_) stream_->on_timer();
-      break;
-    case Phase::drain_wait:
-      if (stream_) stream_->on_drain(drain_code_);
-      break;
-  }
-}
-
-void Connection::drain(std::uint16_t close_code, base::Duration delay) {
-  if (closed_ || close_called_) return;
-  guarded([&] { begin_drain(close_code, delay); });
-}
-
-void Connection::begin_drain(std::uint16_t close_code, base::Duration delay) {
-  if (closing_) {
-    if (linger_) begin_linger(kDrainLinger);
-  } else if (stream_) {
-    drain_code_ = close_code;
-    auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
-    if (milliseconds == 0) {
-      stream_->on_drain(close_code);
-    } else {
-      set_phase(Phase::drain_wait, std::uint64_t(milliseconds));
-    }
-  } else if (exchange_) {
-    close_after_ = true;
-  } else if (phase_ == Phase::header) {
-    // It has just connected, or part of a request is there: it is answered, with a close.
-    set_phase(Phase::header, kDrainHead);
-  } else {
-    close_when_drained(false);
-  }
 }
 
 }  // namespace sluice::wire

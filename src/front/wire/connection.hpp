@@ -90,6 +90,9 @@ class Connection final : public core::Connection,
 
  private:
   friend class Loop;
+  // How long a client may go on sending after the last answer when the server stops, in
+  // milliseconds.
+  static constexpr std::uint64_t kDrainLinger = 1'000;
   enum class Phase : std::uint8_t { none, header, idle, body, queue, linger, stream, drain_wait };
   ~Connection() override;
 
