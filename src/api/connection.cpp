@@ -38,14 +38,15 @@ template <class Call>
 SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call call) {
   if (!connection || !connection->is_open()) return SendStatus::gone;
   if (connection->on_own_shard()) {
-    return connection->websocket ? call(*connection->websocket) : SendStatus::gone;
+    core::WebSocket* socket = connection->websocket();
+    return socket ? call(*socket) : SendStatus::gone;
   }
   if (!connection->is_websocket()) return SendStatus::gone;
-  return connection->mailbox->post(
+  return connection->mailbox().post(
       [handle = connection->handle(), call = std::move(call)]() mutable {
         core::Connection& target = *core::Connection::of(handle);
         core::step(target, [&] {
-          if (target.websocket) call(*target.websocket);
+          if (core::WebSocket* socket = target.websocket()) call(*socket);
         });
       },
       bytes);
@@ -113,18 +114,18 @@ std::uint16_t Connection::port() const {
   return connection_ ? connection_->remote.port : std::uint16_t{0};
 }
 std::string Connection::local_ip() const {
-  return connection_ ? connection_->local.ip() : std::string();
+  return connection_ ? connection_->destination().local.ip() : std::string();
 }
 std::uint16_t Connection::local_port() const {
-  return connection_ ? connection_->local.port : std::uint16_t{0};
+  return connection_ ? connection_->destination().local.port : std::uint16_t{0};
 }
 
 std::string_view Connection::protocol() const {
-  return connection_ ? std::string_view(connection_->protocol) : std::string_view();
+  return connection_ ? std::string_view(connection_->destination().protocol) : std::string_view();
 }
 
 std::string_view Connection::url() const {
-  return connection_ ? std::string_view(connection_->url) : std::string_view();
+  return connection_ ? std::string_view(connection_->destination().url) : std::string_view();
 }
 
 bool Connection::is_open() const { return connection_ && connection_->is_open(); }
@@ -135,8 +136,9 @@ SendStatus Connection::write_data(std::string_view text) {
   if (connection_ && !connection_->on_own_shard()) {
     if (own && !pool_may_send(*connection_, text.size())) return SendStatus::would_block;
   } else if (connection_) {
-    if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
-    return connection_->websocket->send(ws::Opcode::text, as_bytes(text), 0, own);
+    core::WebSocket* socket = connection_->websocket();
+    if (!connection_->is_open() || !socket) return SendStatus::gone;
+    return socket->send(ws::Opcode::text, as_bytes(text), 0, own);
   }
   return with_websocket(connection_, text.size(),
                         [copy = std::string(text), own](core::WebSocket& socket) {
@@ -149,8 +151,9 @@ SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
   if (connection_ && !connection_->on_own_shard()) {
     if (own && !pool_may_send(*connection_, bytes.size())) return SendStatus::would_block;
   } else if (connection_) {
-    if (!connection_->is_open() || !connection_->websocket) return SendStatus::gone;
-    return connection_->websocket->send(ws::Opcode::binary, bytes, fragment_size, own);
+    core::WebSocket* socket = connection_->websocket();
+    if (!connection_->is_open() || !socket) return SendStatus::gone;
+    return socket->send(ws::Opcode::binary, bytes, fragment_size, own);
   }
   return with_websocket(
       connection_, bytes.size(),
@@ -199,19 +202,17 @@ SendStatus Connection::unsubscribe(std::string_view channel) {
 }
 
 bool Connection::subscribed(std::string_view channel) const {
-  if (!connection_ || !connection_->on_own_shard() || !connection_->websocket) return false;
-  for (const core::Subscription& held : connection_->websocket->subscriptions) {
-    if (held.channel->name == channel) return true;
-  }
-  return false;
+  if (!connection_ || !connection_->on_own_shard()) return false;
+  core::WebSocket* socket = connection_->websocket();
+  return socket && socket->shard().channels.subscribed(*socket, channel);
 }
 
 SendStatus Connection::post(std::function<void()> call) {
   if (!connection_ || !connection_->is_open()) return SendStatus::gone;
-  return connection_->mailbox->post([handle = *this, call = std::move(call)] {
+  return connection_->mailbox().post([handle = *this, call = std::move(call)] {
     core::Connection* target = core::Connection::of(handle);
     if (!target->is_open()) return;
-    target->shard->session.dispatcher.call(*target, "post", call);
+    target->shard().session.dispatcher.call(*target, "post", call);
   });
 }
 
@@ -221,7 +222,7 @@ std::any& Connection::data() {
     nobody.reset();
     return nobody;
   }
-  return connection_->data;
+  return connection_->data();
 }
 
 std::uint64_t Connection::bytes_received() const {
@@ -233,15 +234,11 @@ std::uint64_t Connection::bytes_sent() const {
 }
 
 std::chrono::system_clock::time_point Connection::created_at() const {
-  return connection_ ? connection_->created_at : std::chrono::system_clock::time_point();
+  return connection_ ? connection_->created_at() : std::chrono::system_clock::time_point();
 }
 
 std::chrono::system_clock::time_point Connection::last_message_at() const {
-  if (!connection_) return {};
-  auto since =
-      std::chrono::nanoseconds(connection_->last_message_ns.load(std::memory_order_relaxed));
-  return std::chrono::system_clock::time_point(
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(since));
+  return connection_ ? connection_->last_message_at() : std::chrono::system_clock::time_point();
 }
 
 }  // namespace sluice

@@ -141,7 +141,11 @@ RequestBody HttpRequest::body() const { return RequestBody(exchange_); }
 
 std::string HttpRequest::remote_ip() const { return exchange_->connection->remote.ip(); }
 std::uint16_t HttpRequest::remote_port() const { return exchange_->connection->remote.port; }
-std::string HttpRequest::local_ip() const { return exchange_->connection->local.ip(); }
-std::uint16_t HttpRequest::local_port() const { return exchange_->connection->local.port; }
+std::string HttpRequest::local_ip() const {
+  return exchange_->connection->destination().local.ip();
+}
+std::uint16_t HttpRequest::local_port() const {
+  return exchange_->connection->destination().local.port;
+}
 
 }  // namespace sluice

@@ -39,11 +39,11 @@ constexpr std::uint32_t kMagic = 0x51c1'ce00;
 }  // namespace
 
 ConnectionId Connection::id() const {
-  Address address{shard_index, slot, generation, kMagic};
+  Address address{home_->index, slot, generation, kMagic};
   IdCipher::Block block;
   static_assert(sizeof address == sizeof block);
   std::memcpy(block.data(), &address, sizeof address);
-  return ConnectionId(cipher->encrypt(block));
+  return ConnectionId(home_->cipher->encrypt(block));
 }
 
 bool ServerSession::address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot,
@@ -125,7 +125,7 @@ void ServerSession::broadcast_on(Shard& shard, ws::Opcode opcode, Bytes payload,
   bool by_id = !filter.exclude.empty() || filter.only_included;
   for (WebSocket* socket : *members) {
     Connection& connection = socket->connection();
-    if (!filter.protocol.empty() && connection.protocol != filter.protocol) continue;
+    if (!filter.protocol.empty() && connection.destination().protocol != filter.protocol) continue;
     if (by_id) {
       ConnectionId id = connection.id();
       if (has(filter.exclude, id)) continue;

@@ -3,14 +3,47 @@
 
 #include "core/dispatcher.hpp"
 #include "core/shard.hpp"
+#include "core/websocket.hpp"
 
 namespace sluice::core {
 
-Connection::~Connection() { delete pool_queue; }
+struct Connection::Extras {
+  std::any data;
+  PoolQueue pool_queue;
+};
+
+Connection::Connection(Home& home, DestinationRef destination)
+    : created_seconds_(std::uint32_t(home.shard->wall_seconds())), home_(&home) {
+  if (!destination.get()) destination = home.shard->destinations.of({});
+  home.retain();
+  destination_.store(destination.leave(), std::memory_order_relaxed);
+}
+
+Connection::~Connection() {
+  DestinationRef::drop(destination_.load(std::memory_order_relaxed));
+  home_->release();
+}
+
+void Connection::set_destination(DestinationRef destination) {
+  DestinationRef::drop(destination_.exchange(destination.leave(), std::memory_order_acq_rel));
+}
+
+WebSocket* Connection::websocket() const {
+  return websocket_flag_.load(std::memory_order_relaxed) ? static_cast<WebSocket*>(stream.get())
+                                                         : nullptr;
+}
+
+Connection::Extras& Connection::extras() {
+  if (!extras_) extras_ = std::make_unique<Extras>();
+  return *extras_;
+}
+
+std::any& Connection::data() { return extras().data; }
+PoolQueue& Connection::pool_queue() { return extras().pool_queue; }
 
 bool Connection::on_own_shard() const {
   Shard* current = Shard::current();
-  return current && current->mailbox == mailbox;
+  return current && current->home == home_;
 }
 
 SendStatus Connection::run_on_shard(base::Task task, std::size_t bytes) {
@@ -19,7 +52,7 @@ SendStatus Connection::run_on_shard(base::Task task, std::size_t bytes) {
     task();
     return SendStatus::queued;
   }
-  return mailbox->post(std::move(task), bytes);
+  return mailbox().post(std::move(task), bytes);
 }
 
 }  // namespace sluice::core

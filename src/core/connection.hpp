@@ -5,23 +5,20 @@
 #pragma once
 
 #include <any>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include <sluice/connection.hpp>
 #include <sluice/error.hpp>
 
 #include "base/task.hpp"
+#include "core/destination.hpp"
 #include "core/endpoint.hpp"
-#include "core/mailbox.hpp"
+#include "core/front.hpp"
+#include "core/home.hpp"
 
 namespace sluice::core {
 
@@ -29,13 +26,10 @@ class Shard;
 class WebSocket;
 struct PoolQueue;
 
-// Makes connection ids unguessable: one block cipher under a key of this process.
-struct IdCipher {
-  using Block = std::array<std::byte, 16>;
-  std::function<Block(const Block&)> encrypt, decrypt;
-};
-
-class Connection {
+// A connection that has become a byte stream is that stream. Laid out so that ten thousand idle
+// ones take little: what few have is behind `extras_`, what many share behind `home` and the
+// destination.
+class Connection : public ByteStream {
  public:
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -43,7 +37,7 @@ class Connection {
   // Thread: any.
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release() {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
   sluice::Connection handle() {
     retain();
@@ -60,26 +54,40 @@ class Connection {
   SendStatus run_on_shard(base::Task task, std::size_t bytes);
   bool on_own_shard() const;
 
-  // Set before any handle is given out, or (url, protocol) before on_connect; not changed
-  // afterwards.
-  std::shared_ptr<Mailbox> mailbox;
-  std::shared_ptr<const IdCipher> cipher;
-  Endpoint remote, local;
-  std::string url, protocol;
-  std::chrono::system_clock::time_point created_at;
-  std::uint32_t shard_index = 0, slot = 0, generation = 0;
+  Home& home() const { return *home_; }
+  Mailbox& mailbox() const { return *home_->mailbox; }
+  // Views live as long as the connection.
+  const Destination& destination() const { return *destination_.load(std::memory_order_acquire); }
+  std::chrono::system_clock::time_point created_at() const {
+    return std::chrono::system_clock::time_point(std::chrono::seconds(created_seconds_));
+  }
+  std::chrono::system_clock::time_point last_message_at() const {
+    return std::chrono::system_clock::time_point(
+        std::chrono::seconds(last_message_seconds.load(std::memory_order_relaxed)));
+  }
+
+  // Set before any handle is given out; not changed afterwards.
+  Endpoint remote;
+  std::uint32_t slot = 0, generation = 0;
 
   // Thread: written on the shard, read on any.
   std::atomic<std::uint64_t> bytes_received{0}, bytes_sent{0};
-  std::atomic<std::int64_t> last_message_ns{0};  // system clock
+  std::atomic<std::uint32_t> last_message_seconds{0};  // system clock; 0: none yet
   // So much waits to be sent that not even this connection's own handlers on the pool may send.
   std::atomic<bool> send_full{false};
 
   // Thread: the shard.
-  Shard* shard = nullptr;           // null once closed
-  WebSocket* websocket = nullptr;   // owned by the front as StreamEvents
-  std::any data;                    // handlers of this connection
-  PoolQueue* pool_queue = nullptr;  // events that wait for the thread pool
+  Shard& shard() const { return *home_->shard; }
+  // Before on_connect. Somebody may be reading the one before: it is one that its shard remembers.
+  void set_destination(DestinationRef destination);
+  // From attach() until it has ended.
+  WebSocket* websocket() const;
+  StreamPtr stream;  // who is told, once this is a byte stream
+
+  // Made at the first call, on the shard or in a handler of this connection.
+  std::any& data();
+  // Events that wait for the thread pool. Made on the shard, before any of them runs.
+  PoolQueue& pool_queue();
 
   // Shard. Ends the connection at once (the front's business).
   virtual void disconnect(const Error& why) = 0;
@@ -88,14 +96,23 @@ class Connection {
   virtual void pool_resume() = 0;
 
  protected:
-  Connection() = default;
+  explicit Connection(Home& home, DestinationRef destination = {});
   virtual ~Connection();
+  // The last use is gone. Thread: any.
+  virtual void destroy() { delete this; }
   void set_open(bool open) { open_.store(open, std::memory_order_release); }
 
  private:
   friend class WebSocket;
+  struct Extras;
+  Extras& extras();
+
   std::atomic<std::uint32_t> refs_{1};
   std::atomic<bool> open_{true}, websocket_flag_{false};
+  std::uint32_t created_seconds_;
+  Home* const home_;
+  std::atomic<const Destination*> destination_;
+  std::unique_ptr<Extras> extras_;
 };
 
 }  // namespace sluice::core

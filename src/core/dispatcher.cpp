@@ -37,8 +37,7 @@ ThreadPool::Verdict ThreadPool::submit(Connection& connection, PoolQueue::Event 
   std::lock_guard lock(mutex_);
   if (event.request && waiting_requests_ >= queue_length_) return Verdict::refused;
   if (event.request) ++waiting_requests_;
-  if (!connection.pool_queue) connection.pool_queue = new PoolQueue();
-  PoolQueue& queue = *connection.pool_queue;
+  PoolQueue& queue = connection.pool_queue();
   queue.bytes += event.bytes;
   queue.events.push_back(std::move(event));
   if (!queue.scheduled) {
@@ -60,7 +59,7 @@ void ThreadPool::run() {
     if (connections_.empty()) return;  // stopping, and everything has run
     Connection* connection = connections_.front();
     connections_.pop_front();
-    PoolQueue& queue = *connection->pool_queue;
+    PoolQueue& queue = connection->pool_queue();
     PoolQueue::Event event = std::move(queue.events.front());
     queue.events.pop_front();
     if (event.request) --waiting_requests_;
@@ -77,7 +76,7 @@ void ThreadPool::run() {
     lock.unlock();
     // Told before the connection's next event may run on another thread: in order.
     connection->retain();
-    bool posted = connection->mailbox->post_always(
+    bool posted = connection->mailbox().post_always(
         [connection, resume, done = std::move(event.done)]() mutable {
           done();
           if (resume) connection->pool_resume();

@@ -24,7 +24,6 @@ class Exchange;
 // exactly once and last.
 class StreamEvents {
  public:
-  virtual ~StreamEvents() = default;
   // `bytes` may be changed in place; they live for the call, longer for whoever shares `block`.
   virtual void on_bytes(base::Block& block, std::span<std::byte> bytes) = 0;
   virtual void on_end() = 0;  // the peer will send no more
@@ -33,7 +32,16 @@ class StreamEvents {
   virtual void on_drain(std::uint16_t close_code) = 0;  // the server stops: say good-bye
   virtual void on_timer() = 0;  // the deadline given to ByteStream::set_deadline has come
   virtual void on_ended(const Error& why) = 0;
+  virtual void destroy() { delete this; }  // where its memory came from is its own business
+
+ protected:
+  virtual ~StreamEvents() = default;
 };
+
+struct DestroyStream {
+  void operator()(StreamEvents* events) const { events->destroy(); }
+};
+using StreamPtr = std::unique_ptr<StreamEvents, DestroyStream>;
 
 // An upgraded connection: bytes both ways. All that one wake-up writes leaves in one send.
 class ByteStream {
@@ -79,10 +87,9 @@ class ExchangePort {
   virtual void break_off(Exchange& exchange, const Error& why) = 0;
   virtual void pause_body(Exchange& exchange) = 0;
   virtual void resume_body(Exchange& exchange) = 0;
-  // Sends the 101 with `fields` (complete lines) and ends the exchange. `events` gets everything
-  // from here on.
-  virtual ByteStream& upgrade(Exchange& exchange, std::string_view fields,
-                              std::unique_ptr<StreamEvents> events) = 0;
+  // Sends the 101 with `fields` (complete lines) and ends the exchange. The connection is a byte
+  // stream from here on, of which `events` is told.
+  virtual void upgrade(Exchange& exchange, std::string_view fields, StreamPtr events) = 0;
 
  protected:
   ~ExchangePort() = default;

@@ -27,19 +27,20 @@ class Registry {
   // Shard only: calls `each(Connection&)`; it must not add or remove.
   template <class F>
   void for_each(F&& each) {
-    for (Entry& entry : entries_) {
-      if (entry.connection) each(*entry.connection);
+    for (std::uint64_t entry : entries_) {
+      if (Connection* connection = in(entry)) each(*connection);
     }
   }
   std::size_t size() const { return count_; }  // shard only
 
  private:
-  struct Entry {
-    Connection* connection = nullptr;
-    std::uint32_t generation = 0;
-  };
+  // A connection, or with the lowest bit set the generation of the last one that was here.
+  static constexpr std::uint64_t kFree = 1;
+  static Connection* in(std::uint64_t entry) {
+    return entry & kFree ? nullptr : reinterpret_cast<Connection*>(entry);
+  }
   std::mutex mutex_;
-  std::vector<Entry> entries_;
+  std::vector<std::uint64_t> entries_;
   std::vector<std::uint32_t> free_;
   std::size_t count_ = 0;
 };

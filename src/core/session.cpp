@@ -58,7 +58,7 @@ ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
   if (settings.limits.connections && open > *settings.limits.connections) {
     reject(&connection,
            {Errc::too_many_connections, "limits.connections is " + std::to_string(open - 1)},
-           *connection.shard);
+           connection.shard());
     return Admission::busy;
   }
   bool accept = true;
@@ -79,7 +79,7 @@ bool ServerSession::check_host(Exchange& exchange) {
     host = host.substr(0, colon);
   }
   std::string wanted = lower_case(host);
-  std::uint16_t port = exchange.connection->local.port;
+  std::uint16_t port = exchange.connection->destination().local.port;
   return std::any_of(hosts.begin(), hosts.end(), [&](const ServedHost& served) {
     return served.port == port && (served.name.empty() || served.name == wanted);
   });
@@ -554,12 +554,14 @@ bool ServerSession::try_upgrade(Exchange& exchange) {
 
 void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handlers) {
   Connection& connection = *exchange.connection;
-  connection.url = exchange.document;
   // The list may come in several fields (RFC 6455 section 11.3.4).
+  std::string_view protocol;
   for (const http::Field& field : exchange.head.fields) {
-    if (field.id != http::FieldId::sec_websocket_protocol || !connection.protocol.empty()) continue;
-    connection.protocol = ws::choose_protocol(field.value, settings.protocols);
+    if (field.id != http::FieldId::sec_websocket_protocol || !protocol.empty()) continue;
+    protocol = ws::choose_protocol(field.value, settings.protocols);
   }
+  connection.set_destination(
+      exchange.shard.destinations.of(connection.destination().local, exchange.document, protocol));
   Headers extra;
   if (events.on_handshake) {
     bool fine = dispatcher.call(connection, "on_handshake",
@@ -574,14 +576,13 @@ void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handler
   std::string& fields = exchange.answer.fields;
   fields.assign("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
   fields.append(accept.data(), accept.size()).append("\r\n");
-  if (!connection.protocol.empty()) {
-    exchange.add_field_unchecked("Sec-WebSocket-Protocol", connection.protocol);
-  }
+  if (!protocol.empty()) exchange.add_field_unchecked("Sec-WebSocket-Protocol", protocol);
   for (const auto& [name, value] : extra.list()) exchange.add_field_unchecked(name, value);
-  auto socket = std::make_unique<WebSocket>(exchange.shard, connection, handlers);
-  WebSocket& opened = *socket;
+  StreamPtr socket = WebSocket::make(connection, handlers);
+  auto& opened = static_cast<WebSocket&>(*socket);
   exchange.answered = true;
-  opened.attach(exchange.port->upgrade(exchange, fields, std::move(socket)));
+  exchange.port->upgrade(exchange, fields, std::move(socket));
+  opened.attach();
   opened.opened();
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/exchange.hpp"
 #include "core/session.hpp"
+#include "core/websocket.hpp"
 #include "proto/http/date.hpp"
 
 namespace sluice::core {
@@ -29,7 +30,10 @@ Shard::Shard(ServerSession& owner, std::uint32_t number, base::BlockPool& pool, 
       now(start),
       timers(start),
       scratch(pool),
-      mailbox(std::make_shared<Mailbox>()) {
+      mailbox(std::make_shared<Mailbox>()),
+      home(new Home(this, number, mailbox, owner.cipher)),
+      websocket_cells(sizeof(WebSocket)),
+      incoming(WebSocket::decoder_options(owner.settings)) {
   static_assert(sizeof date_ == http::kDateSize);
   idle_.reserve(kIdleExchanges);
   begin_turn(start);
@@ -38,6 +42,7 @@ Shard::Shard(ServerSession& owner, std::uint32_t number, base::BlockPool& pool, 
 Shard::~Shard() {
   mailbox->close();
   for (Exchange* exchange : idle_) delete exchange;
+  home->release();
 }
 
 Shard* Shard::current() { return current_shard; }

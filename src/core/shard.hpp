@@ -11,10 +11,14 @@
 #include <vector>
 
 #include "base/block.hpp"
+#include "base/cells.hpp"
 #include "base/clock.hpp"
 #include "base/timer_wheel.hpp"
 #include "core/broadcast_run.hpp"
 #include "core/channel.hpp"
+#include "core/destination.hpp"
+#include "core/home.hpp"
+#include "core/incoming.hpp"
 #include "core/mailbox.hpp"
 #include "core/registry.hpp"
 #include "core/scratch.hpp"
@@ -77,10 +81,14 @@ class Shard {
   base::Instant now;
   base::TimerWheel timers;
   Scratch scratch;
-  std::shared_ptr<Mailbox> mailbox;
+  const std::shared_ptr<Mailbox> mailbox;
+  Home* const home;  // one use is ours
+  Destinations destinations;
   Registry registry;
   Channels channels;
   std::vector<WebSocket*> websockets;  // every open one, in no order
+  base::Cells websocket_cells;         // in which they lie
+  IncomingPool incoming;               // of those that have part of a message
   BroadcastRun broadcasts;             // of this turn
   ShardCounters counters;
   std::size_t queued_bytes = 0;  // waiting to be sent, all connections

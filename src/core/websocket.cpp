@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/connection.hpp"
+#include "core/incoming.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
 #include "proto/ws/handshake.hpp"
@@ -19,14 +20,6 @@ namespace {
 constexpr std::uint64_t kCloseWait = 5000, kLinger = 2000;
 constexpr std::size_t kReasonBytes = 123, kControlBytes = 125;
 
-ws::DecoderOptions decoder_options(const SessionSettings& settings) {
-  ws::DecoderOptions options;
-  options.validate_utf8 = settings.options.validate_utf8;
-  options.message_bytes = settings.limits.message_bytes;
-  options.fragments = settings.limits.message_fragments;
-  return options;
-}
-
 // A text is cut where a character begins.
 std::string_view cut(std::string_view text, std::size_t bytes) {
   if (text.size() <= bytes) return text;
@@ -36,32 +29,57 @@ std::string_view cut(std::string_view text, std::size_t bytes) {
 
 }  // namespace
 
-WebSocket::WebSocket(Shard& shard, Connection& connection, const WebSocketHandlers& handlers)
-    : shard_(shard),
-      connection_(connection),
-      handlers_(handlers),
-      decoder_(decoder_options(shard.session.settings)) {
+ws::DecoderOptions WebSocket::decoder_options(const SessionSettings& settings) {
+  ws::DecoderOptions options;
+  options.validate_utf8 = settings.options.validate_utf8;
+  options.message_bytes = settings.limits.message_bytes;
+  options.fragments = settings.limits.message_fragments;
+  return options;
+}
+
+StreamPtr WebSocket::make(Connection& connection, const WebSocketHandlers& handlers) {
+  Shard& shard = connection.shard();
   // attach() must not fail: there is room in the list from here on.
   std::vector<WebSocket*>& all = shard.websockets;
   if (all.size() == all.capacity()) all.reserve(std::max<std::size_t>(16, all.capacity() * 2));
+  return StreamPtr(new (shard.websocket_cells.take()) WebSocket(connection, handlers));
 }
+
+WebSocket::WebSocket(Connection& connection, const WebSocketHandlers& handlers)
+    : connection_(connection), handlers_(handlers) {}
 
 WebSocket::~WebSocket() = default;
 
-void WebSocket::attach(ByteStream& stream) {
-  stream_ = &stream;
-  connection_.websocket = this;
-  shard_.broadcasts.hand_out();  // not to those who come later
-  place = std::uint32_t(shard_.websockets.size());
-  shard_.websockets.push_back(this);
-  shard_.counters.websockets.add();
+void WebSocket::destroy() {
+  base::Cells& cells = shard().websocket_cells;
+  this->~WebSocket();
+  cells.give_back(this);
+}
+
+void WebSocket::attach() {
+  attached_ = true;
+  Shard& own = shard();
+  own.broadcasts.hand_out();  // not to those who come later
+  place = std::uint32_t(own.websockets.size());
+  own.websockets.push_back(this);
+  own.counters.websockets.add();
   connection_.websocket_flag_.store(true, std::memory_order_release);
+}
+
+Incoming& WebSocket::incoming() {
+  if (!incoming_) incoming_ = shard().incoming.take();
+  return *incoming_;
+}
+
+// Between messages there is nothing to remember.
+void WebSocket::rest() {
+  if (incoming_ && incoming_->at_rest()) shard().incoming.give_back(std::move(incoming_));
 }
 
 template <class Call>
 void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t bytes,
                          Call&& call) {
-  Dispatcher& dispatcher = shard_.session.dispatcher;
+  Dispatcher& dispatcher = shard().session.dispatcher;
   if (!dispatcher.uses_pool()) {
     if (!dispatcher.call(connection_, name, call)) handler_threw();
     return;
@@ -77,7 +95,7 @@ void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t 
   };
   event.done = [connection = &connection_, block, threw] {
     if (block) block->release();
-    if (*threw && connection->websocket) connection->websocket->handler_threw();
+    if (WebSocket* socket = connection->websocket(); socket && *threw) socket->handler_threw();
     connection->release();
   };
   dispatcher.submit(connection_, std::move(event));
@@ -85,13 +103,13 @@ void WebSocket::dispatch(std::string_view name, base::Block* block, std::size_t 
 
 // Ends when the handlers of what came before have run, so that what they send goes first.
 void WebSocket::end_after_events(bool by_close) {
-  Dispatcher& dispatcher = shard_.session.dispatcher;
+  Dispatcher& dispatcher = shard().session.dispatcher;
   if (!dispatcher.uses_pool()) return by_close ? answer_close() : end_quietly();
   connection_.retain();
   PoolQueue::Event event;
   event.work = [] {};
   event.done = [connection = &connection_, by_close] {
-    WebSocket* socket = connection->websocket;
+    WebSocket* socket = connection->websocket();
     if (socket && !socket->ended_) by_close ? socket->answer_close() : socket->end_quietly();
     connection->release();
   };
@@ -105,7 +123,7 @@ void WebSocket::handler_threw() {
 void WebSocket::opened() {
   connected_ = true;
   const auto& handler =
-      handlers_.on_connect ? handlers_.on_connect : shard_.session.events.websocket.on_connect;
+      handlers_.on_connect ? handlers_.on_connect : shard().session.events.websocket.on_connect;
   if (!handler) return;
   dispatch("on_connect", nullptr, 0,
            [&handler, connection = &connection_] { handler(connection->handle()); });
@@ -115,35 +133,38 @@ void WebSocket::opened() {
 
 void WebSocket::on_bytes(base::Block& block, std::span<std::byte> bytes) {
   if (failed_ || finishing_) return;  // nothing counts any more: what comes is dropped
-  if (!blocked() && !kept_) {
+  Incoming& in = incoming();
+  if (!blocked() && !in.kept) {
     decode(block, bytes);
+    rest();
     return;
   }
   // Behind what waits already.
-  std::size_t left = kept_size_ - kept_at_;
-  base::BlockRef joined = shard_.blocks.take(left + bytes.size());
+  std::size_t left = in.kept_size - in.kept_at;
+  base::BlockRef joined = shard().blocks.take(left + bytes.size());
   if (!joined) return fail(Errc::out_of_memory);
-  if (left > 0) std::memcpy(joined->data(), kept_->data() + kept_at_, left);
+  if (left > 0) std::memcpy(joined->data(), in.kept->data() + in.kept_at, left);
   std::memcpy(joined->data() + left, bytes.data(), bytes.size());
-  kept_ = std::move(joined);
-  kept_at_ = 0;
-  kept_size_ = std::uint32_t(left + bytes.size());
+  in.kept = std::move(joined);
+  in.kept_at = 0;
+  in.kept_size = std::uint32_t(left + bytes.size());
 }
 
 void WebSocket::decode(base::Block& block, std::span<std::byte> bytes) {
+  Incoming& in = *incoming_;
   while (!bytes.empty()) {
-    auto parsed = decoder_.decode(bytes);
+    auto parsed = in.decoder.decode(bytes);
     if (parsed.needs_more()) return;
     if (parsed.is_bad()) return fail(parsed.error());
     bytes = bytes.subspan(parsed.used());
     on_event(block, parsed.value());
     if (failed_ || finishing_ || ended_) return;
     if (blocked() && !bytes.empty()) {
-      kept_ = shard_.blocks.take(bytes.size());
-      if (!kept_) return fail(Errc::out_of_memory);
-      std::memcpy(kept_->data(), bytes.data(), bytes.size());
-      kept_at_ = 0;
-      kept_size_ = std::uint32_t(bytes.size());
+      in.kept = shard().blocks.take(bytes.size());
+      if (!in.kept) return fail(Errc::out_of_memory);
+      std::memcpy(in.kept->data(), bytes.data(), bytes.size());
+      in.kept_at = 0;
+      in.kept_size = std::uint32_t(bytes.size());
       return;
     }
   }
@@ -168,7 +189,7 @@ void WebSocket::on_event(base::Block& block, const ws::Event& event) {
 }
 
 void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
-  FragmentedMessages mode = shard_.session.settings.options.fragmented_messages;
+  FragmentedMessages mode = shard().session.settings.options.fragmented_messages;
   bool fragments = mode != FragmentedMessages::only_buffer;
   if (event.message_begin && event.message_end) {
     if (fragments) deliver_fragment(block, event.opcode, event.data, false);
@@ -176,52 +197,53 @@ void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
       deliver(block, event.opcode, event.data);
     return;
   }
+  Incoming& in = *incoming_;
   if (event.message_begin) {
-    message_size_ = fragment_at_ = 0;
+    in.message_size = in.fragment_at = 0;
     std::size_t expected = event.data.size() + std::min<std::uint64_t>(event.frame_left, 16384);
-    if (!message_) message_ = shard_.blocks.take(std::max<std::size_t>(expected, 1));
+    if (!in.message) in.message = shard().blocks.take(std::max<std::size_t>(expected, 1));
   }
   if (!collect(event.data)) return fail(Errc::out_of_memory);
   if (!event.frame_end) return;
   // What the handler gets stays in the block that was filled; the rest of the message gets another.
-  base::BlockRef filled = message_;
-  Bytes all{filled->data(), message_size_};
-  Bytes fragment = all.subspan(fragment_at_);
+  base::BlockRef filled = in.message;
+  Bytes all{filled->data(), in.message_size};
+  Bytes fragment = all.subspan(in.fragment_at);
   if (fragments) deliver_fragment(*filled, event.opcode, fragment, !event.message_end);
   if (ended_) return;
-  fragment_at_ = message_size_;
+  in.fragment_at = in.message_size;
   if (mode == FragmentedMessages::only_fragmented) {
-    message_.reset();
-    message_size_ = fragment_at_ = 0;
-    if (!event.message_end) message_ = shard_.blocks.take(1);
+    in.message.reset();
+    in.message_size = in.fragment_at = 0;
+    if (!event.message_end) in.message = shard().blocks.take(1);
   }
   if (!event.message_end) return;
-  message_.reset();
+  in.message.reset();
   if (mode != FragmentedMessages::only_fragmented) deliver(*filled, event.opcode, all);
 }
 
 // Appends to the message. The block is shared with handlers on the pool in the `all` mode: growing
 // makes a new one.
 bool WebSocket::collect(std::span<const std::byte> piece) {
-  std::size_t size = message_size_ + piece.size();
-  if (!message_ || size > message_->capacity()) {
-    base::BlockRef larger =
-        shard_.blocks.take(std::max(size, message_ ? std::size_t{message_->capacity()} * 2 : size));
+  Incoming& in = *incoming_;
+  std::size_t size = in.message_size + piece.size();
+  if (!in.message || size > in.message->capacity()) {
+    base::BlockRef larger = shard().blocks.take(
+        std::max(size, in.message ? std::size_t{in.message->capacity()} * 2 : size));
     if (!larger) return false;
-    if (message_) std::memcpy(larger->data(), message_->data(), message_size_);
-    message_ = std::move(larger);
+    if (in.message) std::memcpy(larger->data(), in.message->data(), in.message_size);
+    in.message = std::move(larger);
   }
-  if (!piece.empty()) std::memcpy(message_->data() + message_size_, piece.data(), piece.size());
-  message_size_ = std::uint32_t(size);
+  if (!piece.empty()) std::memcpy(in.message->data() + in.message_size, piece.data(), piece.size());
+  in.message_size = std::uint32_t(size);
   return true;
 }
 
 void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
-  shard_.counters.messages_received.add();
-  connection_.last_message_ns.store(
-      std::chrono::nanoseconds(std::chrono::seconds(shard_.wall_seconds())).count(),
-      std::memory_order_relaxed);
-  const WebSocketHandlers& own = shard_.session.events.websocket;
+  shard().counters.messages_received.add();
+  connection_.last_message_seconds.store(std::uint32_t(shard().wall_seconds()),
+                                         std::memory_order_relaxed);
+  const WebSocketHandlers& own = shard().session.events.websocket;
   if (opcode == ws::Opcode::text) {
     const auto& handler = handlers_.on_message ? handlers_.on_message : own.on_message;
     if (!handler) return;
@@ -239,7 +261,7 @@ void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
 
 void WebSocket::deliver_fragment(base::Block& block, ws::Opcode opcode, Bytes fragment, bool more) {
   const auto& handler = handlers_.on_fragmented ? handlers_.on_fragmented
-                                                : shard_.session.events.websocket.on_fragmented;
+                                                : shard().session.events.websocket.on_fragmented;
   if (!handler) return;
   auto kind = opcode == ws::Opcode::text ? sluice::Opcode::text : sluice::Opcode::binary;
   dispatch("on_fragmented", &block, fragment.size(),
@@ -258,7 +280,7 @@ void WebSocket::answer_close() {
   if (!close_sent_) send_close(close_code_ == 1005 ? std::uint16_t{1000} : close_code_, {});
   finishing_ = true;
   // Each side has closed: the server ends TCP first, at once (RFC 6455, section 7.1.1).
-  stream_->finish(kLinger, false);
+  connection_.finish(kLinger, false);
 }
 
 void WebSocket::on_end() {
@@ -269,16 +291,16 @@ void WebSocket::on_end() {
 // No Close frame came (or none will): what is queued still goes out.
 void WebSocket::end_quietly() {
   if (finishing_) return;
-  shard_.broadcasts.hand_out();
+  shard().broadcasts.hand_out();
   finishing_ = true;
-  stream_->finish(kLinger, true);
+  connection_.finish(kLinger, true);
 }
 
 // A protocol error of the peer's: Close with its code, then the end.
 void WebSocket::fail(Errc code) {
   if (failed_ || ended_) return;
   failed_ = true;
-  shard_.session.failed_event(connection_, code);
+  shard().session.failed_event(connection_, code);
   int wire = info(code).wire;
   auto close_code = std::uint16_t(wire >= 1000 && wire < 5000 ? wire : 1011);
   if (!close_sent_) {
@@ -286,37 +308,37 @@ void WebSocket::fail(Errc code) {
     close_code_ = close_code;
   }
   finishing_ = true;
-  stream_->finish(kLinger, true);
+  connection_.finish(kLinger, true);
 }
 
 // --- Out -----------------------------------------------------------------------------------------
 
 void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable) {
-  shard_.broadcasts.hand_out();
+  shard().broadcasts.hand_out();
   ws::FrameHeader header;
   header.opcode = opcode;
   header.fin = fin;
   header.length = payload.size();
   std::size_t bound = ws::kFrameHeaderBound + payload.size();
   if (bound <= Scratch::kLargest) {
-    std::byte* at = stream_->reserve(bound);
+    std::byte* at = connection_.reserve(bound);
     if (!at) return disconnect(Errc::out_of_memory);
     std::byte* end = ws::write_frame_header(at, header);
     if (!payload.empty()) std::memcpy(end, payload.data(), payload.size());
-    stream_->commit(std::size_t(end - at) + payload.size(), droppable);
+    connection_.commit(std::size_t(end - at) + payload.size(), droppable);
     return;
   }
-  base::BlockRef block = shard_.blocks.take(bound);
+  base::BlockRef block = shard().blocks.take(bound);
   if (!block) return disconnect(Errc::out_of_memory);
   std::byte* end = ws::write_frame_header(block->data(), header);
   std::memcpy(end, payload.data(), payload.size());
   std::size_t size = std::size_t(end - block->data()) + payload.size();
-  stream_->write_block(*block, {block->data(), size}, droppable);
+  connection_.write_block(*block, {block->data(), size}, droppable);
 }
 
 void WebSocket::pause_when_full() {
   if (queue_pause_ || ended_) return;
-  if (stream_->queued() < shard_.session.settings.limits.send_queue_bytes) return;
+  if (connection_.queued() < shard().session.settings.limits.send_queue_bytes) return;
   queue_pause_ = true;
   update_reading();
 }
@@ -324,9 +346,9 @@ void WebSocket::pause_when_full() {
 SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
                            bool promised) {
   if (!can_send()) return SendStatus::gone;
-  shard_.broadcasts.hand_out();  // what was broadcast before goes before
-  const std::size_t budget = shard_.session.settings.limits.send_queue_bytes;
-  std::size_t queued = stream_->queued();
+  shard().broadcasts.hand_out();  // what was broadcast before goes before
+  const std::size_t budget = shard().session.settings.limits.send_queue_bytes;
+  std::size_t queued = connection_.queued();
   if (queued > 0) {
     if (own) {
       if (queued >= budget && !promised) return SendStatus::would_block;
@@ -334,7 +356,7 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
       return SendStatus::would_block;
     }
   }
-  shard_.counters.messages_sent.add();
+  shard().counters.messages_sent.add();
   if (fragment_size == 0 || fragment_size >= payload.size()) {
     write(opcode, true, payload, !own);
   } else {
@@ -346,9 +368,9 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
       first = false;
     }
   }
-  if (own && stream_->queued() >= budget) {
+  if (own && connection_.queued() >= budget) {
     // What had been read before may still be answered: that is bounded too.
-    if (promised && stream_->queued() >= 2 * budget + ThreadPool::kBytes) {
+    if (promised && connection_.queued() >= 2 * budget + ThreadPool::kBytes) {
       connection_.send_full.store(true, std::memory_order_relaxed);
     }
     pause_when_full();
@@ -358,21 +380,21 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
 
 bool WebSocket::send_frame(base::Block& block, Bytes frame) {
   if (!can_send()) return false;
-  std::size_t queued = stream_->queued();
-  if (queued > 0 && queued + frame.size() > shard_.session.settings.limits.send_queue_bytes &&
+  std::size_t queued = connection_.queued();
+  if (queued > 0 && queued + frame.size() > shard().session.settings.limits.send_queue_bytes &&
       !make_room(frame.size())) {
     return false;
   }
-  shard_.counters.messages_sent.add();
-  stream_->write_block(block, frame, true);
+  shard().counters.messages_sent.add();
+  connection_.write_block(block, frame, true);
   return true;
 }
 
 void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::uint32_t> sizes) {
   if (!can_send()) return;
-  const SessionSettings& settings = shard_.session.settings;
+  const SessionSettings& settings = shard().session.settings;
   // Where they may not all fit each is looked at, and those that may be taken back stand apart.
-  bool together = stream_->queued() + run.size() <= settings.limits.send_queue_bytes &&
+  bool together = connection_.queued() + run.size() <= settings.limits.send_queue_bytes &&
                   (sizes.size() == 1 || settings.options.slow_reader != SlowReader::drop_oldest);
   if (!together) {
     for (std::uint32_t size : sizes) {
@@ -381,34 +403,34 @@ void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::
     }
     return;
   }
-  shard_.counters.messages_sent.add(sizes.size());
-  stream_->write_block(block, run, true);
+  shard().counters.messages_sent.add(sizes.size());
+  connection_.write_block(block, run, true);
 }
 
 bool WebSocket::make_room(std::size_t bytes) {
   if (!slow_) {
     slow_ = true;
-    shard_.counters.slow_readers.add();
+    shard().counters.slow_readers.add();
   }
-  switch (shard_.session.settings.options.slow_reader) {
+  switch (shard().session.settings.options.slow_reader) {
     case SlowReader::drop_newest:
-      shard_.counters.messages_dropped.add();
+      shard().counters.messages_dropped.add();
       return false;
     case SlowReader::drop_oldest: {
-      shard_.counters.messages_dropped.add(stream_->drop_oldest(bytes));
-      bool room = stream_->queued() + bytes <= shard_.session.settings.limits.send_queue_bytes;
-      if (!room) shard_.counters.messages_dropped.add();
+      shard().counters.messages_dropped.add(connection_.drop_oldest(bytes));
+      bool room = connection_.queued() + bytes <= shard().session.settings.limits.send_queue_bytes;
+      if (!room) shard().counters.messages_dropped.add();
       return room;
     }
     case SlowReader::close:
       break;
   }
-  shard_.counters.messages_dropped.add();
+  shard().counters.messages_dropped.add();
   // Not from inside a broadcast: what on_error does may change its list.
   slow_closing_ = true;
   try {
-    shard_.mailbox->post_always([handle = connection_.handle()] {
-      WebSocket* socket = Connection::of(handle)->websocket;
+    shard().mailbox->post_always([handle = connection_.handle()] {
+      WebSocket* socket = Connection::of(handle)->websocket();
       if (socket) socket->fail(Errc::slow_reader);
     });
   } catch (const std::bad_alloc&) {
@@ -419,7 +441,7 @@ bool WebSocket::make_room(std::size_t bytes) {
 
 SendStatus WebSocket::ping(std::string_view payload) {
   if (!can_send()) return SendStatus::gone;
-  if (stream_->queued() >= shard_.session.settings.limits.send_queue_bytes)
+  if (connection_.queued() >= shard().session.settings.limits.send_queue_bytes)
     return SendStatus::would_block;
   write(ws::Opcode::ping, true, as_bytes(payload.substr(0, kControlBytes)), false);
   return SendStatus::queued;
@@ -437,24 +459,24 @@ void WebSocket::send_close(std::uint16_t code, std::string_view reason) {
 
 SendStatus WebSocket::close(std::uint16_t code, std::string_view reason) {
   if (!can_send()) return SendStatus::gone;
-  if (!shard_.session.settings.options.clean_disconnect) {
+  if (!shard().session.settings.options.clean_disconnect) {
     disconnect({});
     return SendStatus::queued;
   }
   if (!ws::may_be_sent(code)) code = 1000;
   send_close(code, reason);
   close_code_ = code;
-  stream_->set_deadline(kCloseWait);
+  connection_.set_deadline(kCloseWait);
   return SendStatus::queued;
 }
 
 void WebSocket::disconnect(const Error& why) {
-  if (!ended_ && stream_) stream_->abort(why);
+  if (!ended_ && attached_) connection_.abort(why);
 }
 
 void WebSocket::on_drain(std::uint16_t close_code) {
   if (close_sent_ && !finishing_) {
-    stream_->set_deadline(kCloseWait);  // the drain's own delay took the place of this one
+    connection_.set_deadline(kCloseWait);  // the drain's own delay took the place of this one
   } else {
     close(close_code, {});
   }
@@ -464,7 +486,7 @@ void WebSocket::on_timer() {
   // The peer has not answered our Close frame.
   if (close_sent_ && !finishing_) {
     finishing_ = true;
-    stream_->finish(kLinger, true);
+    connection_.finish(kLinger, true);
   }
 }
 
@@ -484,48 +506,50 @@ void WebSocket::on_writable() {
 }
 
 void WebSocket::update_reading() {
-  if (ended_ || !stream_) return;
+  if (ended_ || !attached_) return;
   if (blocked()) {
-    if (reading_) stream_->pause_reading();
+    if (reading_) connection_.pause_reading();
     reading_ = false;
     return;
   }
-  if (kept_) {
-    base::BlockRef waited = std::move(kept_);
-    std::span<std::byte> bytes{waited->data() + kept_at_, kept_size_ - kept_at_};
-    kept_size_ = kept_at_ = 0;
+  if (incoming_ && incoming_->kept) {
+    Incoming& in = *incoming_;
+    base::BlockRef waited = std::move(in.kept);
+    std::span<std::byte> bytes{waited->data() + in.kept_at, in.kept_size - in.kept_at};
+    in.kept_size = in.kept_at = 0;
     if (!failed_ && !finishing_) decode(*waited, bytes);
     if (blocked() || ended_) return;
   }
+  rest();
   if (!reading_) {
     reading_ = true;
-    stream_->resume_reading();
+    connection_.resume_reading();
   }
 }
 
 void WebSocket::on_ended(const Error& why) {
   if (ended_) return;
-  shard_.broadcasts.hand_out();
+  shard().broadcasts.hand_out();
   ended_ = true;
-  shard_.channels.unsubscribe_all(*this);
-  WebSocket* last = shard_.websockets.back();
-  shard_.websockets[place] = last;
+  shard().channels.unsubscribe_all(*this);
+  std::vector<WebSocket*>& all = shard().websockets;
+  WebSocket* last = all.back();
+  all[place] = last;
   last->place = place;
-  shard_.websockets.pop_back();
-  shard_.counters.websockets.subtract();
+  all.pop_back();
+  shard().counters.websockets.subtract();
   connection_.websocket_flag_.store(false, std::memory_order_release);
-  message_.reset();
-  kept_.reset();
+  incoming_.reset();
   if (why && why.code != Errc::connection_closed && close_code_ == 0) {
     try {
-      shard_.session.failed_event(connection_, why);
+      shard().session.failed_event(connection_, why);
     } catch (const std::bad_alloc&) {  // on_disconnect comes all the same
     }
   }
   if (!connected_) return;
   std::uint16_t code = close_code_ ? close_code_ : std::uint16_t{1006};
   const auto& handler = handlers_.on_disconnect ? handlers_.on_disconnect
-                                                : shard_.session.events.websocket.on_disconnect;
+                                                : shard().session.events.websocket.on_disconnect;
   if (!handler) return;
   dispatch("on_disconnect", nullptr, 0,
            [&handler, connection = &connection_, code] { handler(connection->handle(), code); });

@@ -4,30 +4,33 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include <sluice/server.hpp>
 
 #include "base/block.hpp"
 #include "base/clock.hpp"
 #include "core/channel.hpp"
+#include "core/connection.hpp"
 #include "core/front.hpp"
 #include "proto/ws/decoder.hpp"
 
 namespace sluice::core {
 
-class Connection;
 class Shard;
+struct Incoming;
+struct SessionSettings;
 
+// Ten thousand idle ones shall take little: what is needed for part of a message is in `incoming_`.
 class WebSocket final : public StreamEvents {
  public:
-  // `handlers` outlives it. The stream is set by attach(), once the 101 has been sent.
-  WebSocket(Shard& shard, Connection& connection, const WebSocketHandlers& handlers);
-  ~WebSocket() override;
+  // In a cell of the shard. `handlers` outlives it.
+  static StreamPtr make(Connection& connection, const WebSocketHandlers& handlers);
+  static ws::DecoderOptions decoder_options(const SessionSettings& settings);
 
-  void attach(ByteStream& stream);
+  void attach();  // the 101 has been sent
   void opened();  // on_connect
 
   // `own`: called in an event of this very connection. Such a send is accepted while the queue is
@@ -54,14 +57,19 @@ class WebSocket final : public StreamEvents {
   void on_drain(std::uint16_t close_code) override;
   void on_timer() override;
   void on_ended(const Error& why) override;
+  void destroy() override;
 
   Connection& connection() { return connection_; }
-  Shard& shard() { return shard_; }
+  Shard& shard() { return connection_.shard(); }
 
-  std::vector<Subscription> subscriptions;
+  Subscriptions subscriptions;
   std::uint32_t place = 0;  // in Shard::websockets
 
  private:
+  WebSocket(Connection& connection, const WebSocketHandlers& handlers);
+  ~WebSocket() override;
+  Incoming& incoming();
+  void rest();
   void decode(base::Block& block, std::span<std::byte> bytes);
   void on_event(base::Block& block, const ws::Event& event);
   void on_piece(base::Block& block, const ws::Event& event);
@@ -82,26 +90,23 @@ class WebSocket final : public StreamEvents {
   // What slow_reader says about a send of `bytes` that finds the queue full.
   bool make_room(std::size_t bytes);
   bool can_send() const {
-    return stream_ && !ended_ && !close_sent_ && !failed_ && !finishing_ && !slow_closing_;
+    return attached_ && !ended_ && !close_sent_ && !failed_ && !finishing_ && !slow_closing_;
   }
   bool blocked() const { return queue_pause_ || pool_pause_; }
   void pause_when_full();
   void update_reading();
 
-  Shard& shard_;
+  // In the order that packs them best.
+  std::uint16_t close_code_ = 0;  // what on_disconnect will say; 0: none yet
+  bool attached_ : 1 = false, close_sent_ : 1 = false, finishing_ : 1 = false,
+                   connected_ : 1 = false, ended_ : 1 = false, slow_ : 1 = false,
+                   queue_pause_ : 1 = false, pool_pause_ : 1 = false;
+  bool reading_ : 1 = true, peer_ended_ : 1 = false, failed_ : 1 = false, slow_closing_ : 1 = false;
   Connection& connection_;
   const WebSocketHandlers& handlers_;
-  ByteStream* stream_ = nullptr;
-  ws::Decoder decoder_;
-  base::BlockRef message_;  // the pieces of a message so far
-  base::BlockRef kept_;     // received bytes that wait until reading goes on
-  std::uint32_t message_size_ = 0, kept_size_ = 0, kept_at_ = 0;
-  std::uint32_t fragment_at_ = 0;  // where the current frame began in message_
-  std::uint16_t close_code_ = 0;   // what on_disconnect will say; 0: none yet
-  std::uint16_t drain_code_ = 0;
-  bool close_sent_ = false, finishing_ = false, connected_ = false, ended_ = false, slow_ = false;
-  bool queue_pause_ = false, pool_pause_ = false, reading_ = true, peer_ended_ = false,
-       failed_ = false, slow_closing_ = false;
+  std::unique_ptr<Incoming> incoming_;  // null between messages
 };
+
+static_assert(sizeof(WebSocket) <= 48);
 
 }  // namespace sluice::core

@@ -21,13 +21,14 @@ namespace {
 struct ChannelTest : testing::Test {
   ChannelTest() {
     for (int i = 0; i < 12; ++i) {
-      sockets.push_back(
-          std::make_unique<core::WebSocket>(*bench.shard, bench.connection(), handlers));
+      owners.push_back(core::WebSocket::make(bench.connection(), handlers));
+      sockets.push_back(static_cast<core::WebSocket*>(owners.back().get()));
     }
   }
   Bench bench;
   WebSocketHandlers handlers;
-  std::vector<std::unique_ptr<core::WebSocket>> sockets;
+  std::vector<core::StreamPtr> owners;
+  std::vector<core::WebSocket*> sockets;
   core::Channels channels;
 };
 
@@ -82,11 +83,12 @@ TEST_F(ChannelTest, AgreesWithTheModel) {
                 model[each]);
       ASSERT_EQ(channel->members.size(), model[each].size());
     }
-    for (const core::Subscription& held : socket.subscriptions) {
-      ASSERT_EQ(held.channel->members[held.place], &socket) << "its place is right";
+    for (std::uint32_t i = 0; i < socket.subscriptions.size(); ++i) {
+      core::Subscription held = socket.subscriptions[i];
+      ASSERT_EQ(channels.at(held.channel).members[held.place], &socket) << "its place is right";
     }
   }
-  for (auto& socket : sockets) channels.unsubscribe_all(*socket);
+  for (core::WebSocket* socket : sockets) channels.unsubscribe_all(*socket);
   for (const std::string& each : names) EXPECT_EQ(channels.find(each), nullptr);
 }
 

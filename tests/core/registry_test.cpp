@@ -20,7 +20,7 @@ namespace {
 TEST(Registry, FindsByGeneration) {
   Bench bench;
   core::Registry& registry = bench.shard->registry;
-  auto* first = new PlainConnection();
+  auto* first = new PlainConnection(*bench.shard);
   registry.add(*first);
   std::uint32_t slot = first->slot, generation = first->generation;
   EXPECT_TRUE(registry.find(slot, generation));
@@ -29,7 +29,7 @@ TEST(Registry, FindsByGeneration) {
   EXPECT_FALSE(registry.find(0xffff'ffff, generation));
   registry.remove(*first);
   EXPECT_FALSE(registry.find(slot, generation));
-  auto* second = new PlainConnection();
+  auto* second = new PlainConnection(*bench.shard);
   registry.add(*second);
   EXPECT_EQ(second->slot, slot) << "the slot is used again";
   EXPECT_NE(second->generation, generation);
@@ -50,7 +50,7 @@ TEST(Registry, SlotsStayDense) {
   for (int i = 0; i < 5000; ++i) {
     random = random * 1103515245 + 12345;
     if (open.size() < 50 && (random >> 16) % 3 != 0) {
-      open.push_back(new PlainConnection());
+      open.push_back(new PlainConnection(*bench.shard));
       registry.add(*open.back());
       EXPECT_LT(open.back()->slot, 50u);
       EXPECT_TRUE(seen.insert({open.back()->slot, open.back()->generation}).second);
@@ -98,7 +98,7 @@ TEST(Registry, LookUpsFromOtherThreads) {
   for (int round = 0; round < 200; ++round) {
     std::vector<PlainConnection*> open;
     for (int i = 0; i < 20; ++i) {
-      open.push_back(new PlainConnection());
+      open.push_back(new PlainConnection(*bench.shard));
       registry.add(*open.back());
     }
     for (PlainConnection* connection : open) {
@@ -122,6 +122,14 @@ std::shared_ptr<const core::IdCipher> real_cipher() {
   return made;
 }
 
+// Where the connections of an imagined shard are at home.
+struct HomeRef {
+  HomeRef(core::Shard& shard, std::uint32_t index, std::shared_ptr<const core::IdCipher> cipher)
+      : home(new core::Home(&shard, index, shard.mailbox, std::move(cipher))) {}
+  ~HomeRef() { home->release(); }
+  core::Home* home;
+};
+
 TEST(Ids, LeadBackToTheirConnection) {
   core::Router router;
   core::ServerSession session({}, {}, router, real_cipher());
@@ -129,9 +137,7 @@ TEST(Ids, LeadBackToTheirConnection) {
   core::Shard zero(session, 0, blocks, base::Instant(std::chrono::hours(1)));
   core::Shard one(session, 1, blocks, base::Instant(std::chrono::hours(1)));
   session.shards = {&zero, &one};
-  auto* connection = new PlainConnection();
-  connection->cipher = session.cipher;
-  connection->shard_index = 1;
+  auto* connection = new PlainConnection(one);
   connection->slot = 77;
   connection->generation = 99;
   std::uint32_t shard = 0, slot = 0, generation = 0;
@@ -139,10 +145,12 @@ TEST(Ids, LeadBackToTheirConnection) {
   EXPECT_EQ(shard, 1u);
   EXPECT_EQ(slot, 77u);
   EXPECT_EQ(generation, 99u);
-  connection->shard_index = 2;
-  EXPECT_FALSE(session.address_of(connection->id(), shard, slot, generation)) << "no such shard";
-  session.shards.clear();
   connection->release();
+  HomeRef nowhere(zero, 2, session.cipher);
+  auto* stray = new PlainConnection(*nowhere.home, {});
+  EXPECT_FALSE(session.address_of(stray->id(), shard, slot, generation)) << "no such shard";
+  stray->release();
+  session.shards.clear();
 }
 
 TEST(Ids, OfAnotherProcessLeadNowhere) {
@@ -151,8 +159,8 @@ TEST(Ids, OfAnotherProcessLeadNowhere) {
   base::BlockPool blocks;
   core::Shard shard(session, 0, blocks, base::Instant(std::chrono::hours(1)));
   session.shards = {&shard};
-  auto* foreign = new PlainConnection();
-  foreign->cipher = real_cipher();
+  HomeRef elsewhere(shard, 0, real_cipher());
+  auto* foreign = new PlainConnection(*elsewhere.home, {});
   std::uint32_t index = 0, slot = 0, generation = 0;
   for (foreign->slot = 0; foreign->slot < 1000; ++foreign->slot) {
     EXPECT_FALSE(session.address_of(foreign->id(), index, slot, generation));
@@ -164,8 +172,9 @@ TEST(Ids, OfAnotherProcessLeadNowhere) {
 
 // Neighbours share nothing, and two processes give one address two names.
 TEST(Ids, CannotBeGuessed) {
-  auto* connection = new PlainConnection();
-  connection->cipher = real_cipher();
+  Bench bench;
+  HomeRef first(*bench.shard, 0, real_cipher()), second(*bench.shard, 0, real_cipher());
+  auto* connection = new PlainConnection(*first.home, {});
   std::set<ConnectionId> ids;
   ConnectionId before = connection->id();
   for (connection->slot = 1; connection->slot <= 500; ++connection->slot) {
@@ -176,11 +185,11 @@ TEST(Ids, CannotBeGuessed) {
     EXPECT_LE(same, 6);
     before = id;
   }
-  connection->slot = 1;
-  ConnectionId here = connection->id();
-  connection->cipher = real_cipher();
-  EXPECT_NE(connection->id(), here);
+  auto* there = new PlainConnection(*second.home, {});
+  there->slot = connection->slot = 1;
+  EXPECT_NE(connection->id(), there->id());
   connection->release();
+  there->release();
 }
 
 TEST(Ids, AsText) {

@@ -102,10 +102,7 @@ class RecordingPort final : public core::ExchangePort {
   }
   void pause_body(core::Exchange&) override {}
   void resume_body(core::Exchange&) override {}
-  core::ByteStream& upgrade(core::Exchange&, std::string_view,
-                            std::unique_ptr<core::StreamEvents>) override {
-    std::abort();
-  }
+  void upgrade(core::Exchange&, std::string_view, core::StreamPtr) override { std::abort(); }
 
  private:
   void take_head(core::Exchange& exchange) {
@@ -122,9 +119,22 @@ class RecordingPort final : public core::ExchangePort {
 
 class QuietConnection final : public core::Connection {
  public:
+  explicit QuietConnection(core::Shard& shard) : core::Connection(*shard.home) {}
   void disconnect(const Error&) override {}
   void pool_pause() override {}
   void pool_resume() override {}
+  std::byte* reserve(std::size_t) override { return nullptr; }
+  void commit(std::size_t, bool) override {}
+  void write(Bytes) override {}
+  void write_block(base::Block&, Bytes, bool) override {}
+  void write_shared(const base::SharedBytes&, bool) override {}
+  std::size_t drop_oldest(std::size_t) override { return 0; }
+  std::size_t queued() const override { return 0; }
+  void pause_reading() override {}
+  void resume_reading() override {}
+  void set_deadline(std::uint64_t) override {}
+  void finish(std::uint64_t, bool) override {}
+  void abort(const Error&) override {}
 };
 
 class Harness final : private core::Waker {
@@ -136,14 +146,12 @@ class Harness final : private core::Waker {
             limits),
         now_(base::read_clock()),
         shard_(std::make_unique<core::Shard>(session_, 0, blocks_, now_)),
-        connection_(new QuietConnection),
+        connection_(new QuietConnection(*shard_)),
         pool_(std::make_unique<io::FilePool>(2)) {
     session_.body_source = &service_;
     session_.shards.push_back(shard_.get());
     shard_->mailbox->open(*this);
     core::Shard::set_current(shard_.get());
-    connection_->mailbox = shard_->mailbox;
-    connection_->shard = shard_.get();
   }
   ~Harness() {
     pool_.reset();   // ends the look-ups

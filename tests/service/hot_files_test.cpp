@@ -254,10 +254,7 @@ class BarePort final : public core::ExchangePort {
   }
   void pause_body(core::Exchange&) override {}
   void resume_body(core::Exchange&) override {}
-  core::ByteStream& upgrade(core::Exchange&, std::string_view,
-                            std::unique_ptr<core::StreamEvents>) override {
-    std::abort();
-  }
+  void upgrade(core::Exchange&, std::string_view, core::StreamPtr) override { std::abort(); }
 
  private:
   void end(core::Exchange& exchange) {

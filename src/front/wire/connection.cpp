@@ -25,26 +25,48 @@ constexpr std::size_t kKeptLimit = 16 * 1024;
 
 }  // namespace
 
-Connection::Connection(Loop& loop, core::Endpoint peer, core::Endpoint own)
-    : loop_(loop), timer_(&Connection::timer_fired, this) {
+Connection::Connection(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination)
+    : core::Connection(*loop.shard().home, std::move(destination)) {
   remote = peer;
-  local = own;
-  shard = &loop.shard();
-  shard_index = shard->index;
-  mailbox = shard->mailbox;
-  cipher = loop.session().cipher;
-  created_at = std::chrono::system_clock::time_point(std::chrono::seconds(shard->wall_seconds()));
+  work_ = &loop.works().take(*this);
+}
+
+Connection* Connection::make(Loop& loop, const core::Endpoint& peer,
+                             core::DestinationRef destination) {
+  base::Cells& cells = *loop.shard().home->cells;
+  void* cell = cells.take();
+  try {
+    return new (cell) Connection(loop, peer, std::move(destination));
+  } catch (...) {
+    cells.give_back(cell);
+    throw;
+  }
 }
 
 Connection::~Connection() = default;
 
+void Connection::destroy() {
+  core::Home& own = home();
+  own.retain();
+  this->~Connection();
+  own.cells->give_back(this);
+  own.release();
+}
+
+Work& Connection::begin_work() {
+  work_ = &loop().works().take(*this);
+  return *work_;
+}
+
+void Connection::end_work() { loop().works().give_back(*std::exchange(work_, nullptr)); }
+
 void Connection::open(int fd) {
-  set_phase(Phase::header, std::uint64_t(loop_.session().settings.timeouts.header_wait.count()));
-  loop_.engine().adopt(socket_, fd, *this);
+  set_phase(Phase::header, std::uint64_t(loop().session().settings.timeouts.header_wait.count()));
+  loop().engine().adopt(socket_, fd, *this);
 }
 
 void Connection::open_busy(int fd) {
-  loop_.engine().adopt(socket_, fd, *this);
+  loop().engine().adopt(socket_, fd, *this);
   guarded([this] { plain_error(Errc::too_many_connections); });
 }
 
@@ -53,35 +75,35 @@ void Connection::open_busy(int fd) {
 void Connection::out_of_memory() {
   close_now(io::CloseMode::abort);
   try {
-    loop_.session().log(LogLevel::error, Errc::out_of_memory,
-                        "a connection is broken off: there is no memory for its next step");
+    loop().session().log(LogLevel::error, Errc::out_of_memory,
+                         "a connection is broken off: there is no memory for its next step");
   } catch (...) {  // not even for the application's log
   }
 }
 
 void Connection::on_received(const io::Received& received) {
-  loop_.enter();
+  loop().enter();
   in_event_ = !dirty_;  // else it waits in the list already
   guarded([&] { receive(received); });
   if (!in_event_) return;
   in_event_ = false;
-  if (!dirty_) return;
+  if (!dirty_) return rest();
   // Now, while the connection is in the cache: with a thousand of them it is gone by the end of the
   // turn. What all the messages of this wake-up are answered with leaves in one send all the same.
   flush();
-  if (out_.empty()) shard->scratch.rewind();
+  if (out_empty()) shard().scratch.rewind();
 }
 
 void Connection::receive(const io::Received& received) {
   bytes_received.store(bytes_received.load(std::memory_order_relaxed) + received.bytes.size(),
                        std::memory_order_relaxed);
-  shard->counters.bytes_received.add(received.bytes.size());
+  shard().counters.bytes_received.add(received.bytes.size());
   if (closing_) return;  // what a peer sends after the last answer is dropped
-  if (stream_) {
-    stream_->on_bytes(*received.block, received.bytes);
+  if (stream) {
+    stream->on_bytes(*received.block, received.bytes);
     return;
   }
-  if (in_) {
+  if (work_->in) {
     keep(received.bytes);
     process_kept();
   } else {
@@ -92,63 +114,67 @@ void Connection::receive(const io::Received& received) {
 }
 
 void Connection::keep(std::span<const std::byte> bytes) {
-  std::size_t left = in_size_ - in_at_;
-  if (!in_ || in_size_ + bytes.size() > in_->capacity()) {
-    base::BlockRef larger = shard->blocks.take((left + bytes.size()) * (in_ ? 2 : 1));
+  std::size_t left = work_->in_size - work_->in_at;
+  if (!work_->in || work_->in_size + bytes.size() > work_->in->capacity()) {
+    base::BlockRef larger = shard().blocks.take((left + bytes.size()) * (work_->in ? 2 : 1));
     if (!larger) return out_of_memory();
-    if (left > 0) std::memcpy(larger->data(), in_->data() + in_at_, left);
-    in_ = std::move(larger);
-    in_at_ = 0;
-    in_size_ = std::uint32_t(left);
+    if (left > 0) std::memcpy(larger->data(), work_->in->data() + work_->in_at, left);
+    work_->in = std::move(larger);
+    work_->in_at = 0;
+    work_->in_size = std::uint32_t(left);
   }
-  std::memcpy(in_->data() + in_size_, bytes.data(), bytes.size());
-  in_size_ += std::uint32_t(bytes.size());
+  std::memcpy(work_->in->data() + work_->in_size, bytes.data(), bytes.size());
+  work_->in_size += std::uint32_t(bytes.size());
 }
 
 void Connection::process_kept() {
-  if (processing_ || !in_ || close_called_) return;
-  base::BlockRef block = in_;
-  std::size_t used = process(*block, {block->data() + in_at_, in_size_ - in_at_});
-  in_at_ += std::uint32_t(used);
-  if (in_at_ == in_size_ || closing_) {
-    in_.reset();
-    in_at_ = in_size_ = 0;
+  if (work_->processing || !work_->in || close_called_) return;
+  base::BlockRef block = work_->in;
+  std::size_t used = process(*block, {block->data() + work_->in_at, work_->in_size - work_->in_at});
+  work_->in_at += std::uint32_t(used);
+  if (work_->in_at == work_->in_size || closing_) {
+    work_->in.reset();
+    work_->in_at = work_->in_size = 0;
   }
 }
 
 void Connection::go_on() {
-  if (closed_ || close_called_ || processing_) return;
+  if (closed_ || close_called_ || !work_ || work_->processing) return;
   guarded([this] {
-    if (in_) {
+    if (work_->in) {
       process_kept();
     } else {
-      processing_ = true;
+      work_->processing = true;
       finish_body();
-      processing_ = false;
+      work_->processing = false;
     }
     settle();
   });
+  rest();
 }
 
 void Connection::on_end() {
-  loop_.enter();
+  loop().enter();
   peer_ended_ = true;
   guarded([this] { end_of_input(); });
+  rest();
 }
 
 void Connection::end_of_input() {
-  if (stream_ && !closing_) {
-    stream_->on_end();
+  if (stream && !closing_) {
+    stream->on_end();
     return;
   }
   if (lingering_) {
     close_now(io::CloseMode::graceful);
-  } else if (exchange_ && reading_body_ && !body_done_) {
-    loop_.session().reject(this, Errc::http_body_truncated, *shard);
+  } else if (!work_) {
+    close_when_drained(false);
+  } else if (work_->exchange && work_->reading_body && !work_->body_done) {
+    loop().session().reject(this, Errc::http_body_truncated, shard());
     close_now(io::CloseMode::graceful);
-  } else if (!exchange_ && in_) {
+  } else if (!work_->exchange && work_->in) {
     process_kept();  // requests that waited for their turn; the end comes behind the last
-  } else if (!exchange_ && !waits_for_room_) {
+  } else if (!work_->exchange && !work_->waits_for_room) {
     close_when_drained(false);
   }
   settle();
@@ -157,26 +183,27 @@ void Connection::end_of_input() {
 // Reading stops while there is nowhere to put more.
 void Connection::settle() {
   if (closed_ || close_called_) return;
-  std::size_t waiting = in_ ? in_size_ - in_at_ : 0;
-  bool pause = stream_
+  std::size_t waiting = work_ && work_->in ? work_->in_size - work_->in_at : 0;
+  bool pause = stream || !work_
                    ? stream_paused_
-                   : pool_paused_ || (waiting >= kKeptLimit && (exchange_ || waits_for_room_)) ||
-                         (body_paused_ && waiting > 0);
+                   : pool_paused_ ||
+                         (waiting >= kKeptLimit && (work_->exchange || work_->waits_for_room)) ||
+                         (work_->body_paused && waiting > 0);
   if (closing_) pause = false;
   if (pause != reading_paused_) {
     reading_paused_ = pause;
     if (pause) {
-      loop_.engine().pause(socket_);
+      loop().engine().pause(socket_);
     } else {
-      loop_.engine().resume(socket_);
+      loop().engine().resume(socket_);
     }
   }
 }
 
 void Connection::pool_pause() {
   if (closed_) return;
-  if (websocket) {
-    websocket->pool_pause(true);
+  if (core::WebSocket* socket = websocket()) {
+    socket->pool_pause(true);
     return;
   }
   pool_paused_ = true;
@@ -185,8 +212,8 @@ void Connection::pool_pause() {
 
 void Connection::pool_resume() {
   if (closed_) return;
-  if (websocket) {
-    websocket->pool_pause(false);
+  if (core::WebSocket* socket = websocket()) {
+    socket->pool_pause(false);
     return;
   }
   pool_paused_ = false;
@@ -194,7 +221,7 @@ void Connection::pool_resume() {
 }
 
 void Connection::pause_reading() {
-  if (!out_.empty()) over_budget_ = true;
+  if (!out_empty()) over_budget_ = true;
   stream_paused_ = true;
   settle();
 }
@@ -206,31 +233,32 @@ void Connection::resume_reading() {
 
 // --- Sending -------------------------------------------------------------------------------------
 
-std::size_t Connection::budget() const { return loop_.session().settings.limits.send_queue_bytes; }
+std::size_t Connection::budget() const { return loop().session().settings.limits.send_queue_bytes; }
 
 bool Connection::budget_is_used_up() const {
-  return out_.size() >= budget() ||
-         (shard->queued_bytes >= loop_.session().settings.limits.send_queue_total && !out_.empty());
+  if (out_empty()) return false;
+  return work_->out.size() >= budget() ||
+         shard().queued_bytes >= loop().session().settings.limits.send_queue_total;
 }
 
 // True when the writer has to wait. The shard's budget may be used up before the connection's is.
 bool Connection::wants_on_writable() {
   if (!budget_is_used_up()) return false;
-  if (!out_.empty()) over_budget_ = true;
+  over_budget_ = true;
   return true;
 }
 
 void Connection::mark_dirty() {
-  if (out_.size() >= budget()) over_budget_ = true;
+  if (work().out.size() >= budget()) over_budget_ = true;
   if (dirty_) return;
   dirty_ = true;
-  if (!in_event_) loop_.mark_dirty(*this);
+  if (!in_event_) loop().mark_dirty(*this);
 }
 
-std::byte* Connection::reserve(std::size_t bytes) { return shard->scratch.reserve(bytes); }
+std::byte* Connection::reserve(std::size_t bytes) { return shard().scratch.reserve(bytes); }
 
 void Connection::commit(std::size_t bytes, bool droppable) {
-  core::Scratch& scratch = shard->scratch;
+  core::Scratch& scratch = shard().scratch;
   std::byte* at = scratch.reserve(0);
   scratch.commit(bytes);
   write_block(scratch.block(), {at, bytes}, droppable);
@@ -244,7 +272,7 @@ void Connection::write(Bytes bytes) {
     commit(bytes.size(), false);
     return;
   }
-  base::BlockRef block = shard->blocks.take(bytes.size());
+  base::BlockRef block = shard().blocks.take(bytes.size());
   if (!block) return out_of_memory();
   std::memcpy(block->data(), bytes.data(), bytes.size());
   write_block(*block, {block->data(), bytes.size()}, false);
@@ -252,130 +280,134 @@ void Connection::write(Bytes bytes) {
 
 void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
   if (closed_ || close_called_) return;
-  droppable = droppable && loop_.session().settings.options.slow_reader == SlowReader::drop_oldest;
-  if (!out_.append(loop_.segments(), block, part, droppable)) return out_of_memory();
-  shard->queued_bytes += part.size();
+  droppable = droppable && loop().session().settings.options.slow_reader == SlowReader::drop_oldest;
+  if (!work().out.append(loop().segments(), block, part, droppable)) return out_of_memory();
+  shard().queued_bytes += part.size();
   mark_dirty();
 }
 
 void Connection::write_shared(const base::SharedBytes& bytes, bool droppable) {
   if (closed_ || close_called_) return;
   if (bytes.size() <= 2048 && !droppable) return write(bytes.bytes());
-  if (!out_.append(loop_.segments(), bytes.owner(), bytes.bytes(), droppable)) {
+  if (!work().out.append(loop().segments(), bytes.owner(), bytes.bytes(), droppable)) {
     return out_of_memory();
   }
-  shard->queued_bytes += bytes.size();
+  shard().queued_bytes += bytes.size();
   mark_dirty();
 }
 
 std::size_t Connection::drop_oldest(std::size_t room) {
-  std::size_t limit = budget(), before = out_.size();
-  if (before + room <= limit) return 0;
-  std::size_t dropped = out_.drop(loop_.segments(), socket_.send_left, before + room - limit);
-  shard->queued_bytes -= before - out_.size();
+  std::size_t limit = budget(), before = work_ ? work_->out.size() : 0;
+  if (before == 0 || before + room <= limit) return 0;
+  std::size_t dropped =
+      work_->out.drop(loop().segments(), socket_.send_left, before + room - limit);
+  shard().queued_bytes -= before - work_->out.size();
   return dropped;
 }
 
 std::size_t Connection::queued() const {
-  return budget_is_used_up() ? std::max(out_.size(), budget()) : out_.size();
+  if (out_empty()) return 0;
+  return budget_is_used_up() ? std::max(work_->out.size(), budget()) : work_->out.size();
 }
 
 void Connection::flush() {
   dirty_ = false;
-  if (closed_ || close_called_ || warming_) return;
+  if (closed_ || close_called_ || !work_ || work_->warming) return;
   guarded([this] { send_queued(); });
+  rest();
 }
 
 void Connection::send_queued() {
   iovec parts[kMaxParts];
-  while (!out_.empty() && !socket_.sending()) {
+  while (!work_->out.empty() && !socket_.sending()) {
     std::size_t gone = 0;
-    if (out_.file_first()) {
-      if (file_window_ == 0) {
+    if (work_->out.file_first()) {
+      if (work_->file_window == 0) {
         send_file_window();
-        if (file_window_ == 0) return;
+        if (work_->file_window == 0) return;
       }
-      const Segment& front = out_.front();
-      std::uint64_t size = std::min(front.size, file_window_);
-      gone = loop_.engine().send_file(socket_, front.file, front.offset, std::size_t(size));
+      const Segment& front = work_->out.front();
+      std::uint64_t size = std::min(front.size, work_->file_window);
+      gone = loop().engine().send_file(socket_, front.file, front.offset, std::size_t(size));
     } else {
-      std::size_t count = out_.gather(parts);
-      gone = loop_.engine().send(socket_, {parts, count});
+      std::size_t count = work_->out.gather(parts);
+      gone = loop().engine().send(socket_, {parts, count});
     }
     if (gone > 0) sent(gone);
     if (gone == 0 && !socket_.sending()) return;  // failed: on_closed follows
     if (close_called_) return;
   }
-  if (out_.empty()) {
+  if (work_->out.empty()) {
     after_drained();
   } else {
-    loop_.want_rate_check();
+    loop().want_rate_check();
   }
 }
 
 // A shard never waits for a disk: the next window of the file is in the page cache before it is
 // sent.
 void Connection::send_file_window() {
-  const Segment& front = out_.front();
+  const Segment& front = work_->out.front();
   std::uint64_t size = std::min(front.size, kFileWindow);
   if (io::is_cached(front.file, front.offset, std::size_t(size))) {
-    file_window_ = size;
+    work_->file_window = size;
     return;
   }
-  warming_ = true;
+  work_->warming = true;
   retain();
   auto file = front.owner;
-  bool taken = loop_.session().body_source->run_blocking(
-      *shard,
+  bool taken = loop().session().body_source->run_blocking(
+      shard(),
       [file, fd = front.file, offset = front.offset, size] {
         io::warm(fd, offset, std::size_t(size));
       },
       [this, size] {
-        warming_ = false;
-        file_window_ = size;  // a page that was evicted meanwhile costs one short wait
+        if (!work_) return release();  // it has closed
+        work_->warming = false;
+        work_->file_window = size;  // a page that was evicted meanwhile costs one short wait
         if (!dirty_) flush();
         release();
       });
   if (taken) return;
-  warming_ = false;
-  file_window_ = size;
+  work_->warming = false;
+  work_->file_window = size;
   release();
 }
 
 void Connection::on_sent(std::uint64_t total) {
-  loop_.enter();
+  loop().enter();
   guarded([&] {
-    std::uint64_t bytes = total - sent_seen_;
+    std::uint64_t bytes = total - bytes_sent.load(std::memory_order_relaxed);
     if (bytes > 0) sent(bytes);
     if (!socket_.sending() && !dirty_) flush();  // else it is about to be flushed
   });
+  rest();
 }
 
 void Connection::sent(std::uint64_t bytes) {
-  sent_seen_ += bytes;
-  if (out_.file_first()) file_window_ -= std::min(file_window_, bytes);
-  out_.consume(loop_.segments(), bytes);
-  shard->queued_bytes -= bytes;
-  shard->counters.bytes_sent.add(bytes);
+  if (work_->out.file_first()) work_->file_window -= std::min(work_->file_window, bytes);
+  work_->out.consume(loop().segments(), bytes);
+  shard().queued_bytes -= bytes;
+  shard().counters.bytes_sent.add(bytes);
   bytes_sent.store(bytes_sent.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
-  if (out_.size() >= budget() / 2 && !out_.empty()) return;
+  if (work_->out.size() >= budget() / 2 && !work_->out.empty()) return;
   if (over_budget_) {
     over_budget_ = false;
-    if (stream_) {
-      stream_->on_writable();
-    } else if (exchange_ && exchange_->streaming) {
-      loop_.session().on_writable(*exchange_);
+    if (stream) {
+      stream->on_writable();
+    } else if (work_->exchange && work_->exchange->streaming) {
+      loop().session().on_writable(*work_->exchange);
     }
   }
-  if (waits_for_room_) {
-    waits_for_room_ = false;
-    loop_.want_to_go_on(*this);
+  if (work_->waits_for_room) {
+    work_->waits_for_room = false;
+    loop().want_to_go_on(*this);
   }
 }
 
 // Nothing waits any more.
 void Connection::after_drained() {
-  rate_since_ = base::never;
+  if (work_) work_->rate_since = base::never;
   if (!closing_ || close_called_) return;
   if (!linger_ || peer_ended_) {
     close_now(io::CloseMode::graceful);
@@ -383,22 +415,22 @@ void Connection::after_drained() {
   }
   if (lingering_) return;
   lingering_ = true;
-  loop_.engine().shutdown_send(socket_);
+  loop().engine().shutdown_send(socket_);
 }
 
 void Connection::close_when_drained(bool linger) {
   if (close_called_) return;
   closing_ = true;
   linger_ = linger_ || linger;
-  if (linger_ && phase_ != Phase::linger) {
-    auto limit = std::uint64_t(loop_.session().settings.timeouts.drain_entity_body.count());
-    if (shard->draining) limit = kDrainLinger;
+  if (linger_ && work().phase != Phase::linger) {
+    auto limit = std::uint64_t(loop().session().settings.timeouts.drain_entity_body.count());
+    if (shard().draining) limit = kDrainLinger;
     begin_linger(limit == 0 ? kLingerLimit : std::min(limit, kLingerLimit));
   } else if (!linger_) {
     set_phase(Phase::none, 0);
   }
   settle();
-  if (out_.empty() && !socket_.sending()) {
+  if (out_empty() && !socket_.sending()) {
     after_drained();
   } else {
     mark_dirty();
@@ -411,7 +443,7 @@ void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends)
   linger_ = until_peer_ends;
   begin_linger(linger_milliseconds);
   settle();
-  if (out_.empty() && !socket_.sending()) {
+  if (out_empty() && !socket_.sending()) {
     after_drained();
   } else {
     mark_dirty();
@@ -421,7 +453,7 @@ void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends)
 void Connection::close_now(io::CloseMode mode) {
   if (close_called_ || closed_) return;
   close_called_ = true;
-  if (socket_.is_open()) loop_.engine().close(socket_, mode);  // else the loop never opens it
+  if (socket_.is_open()) loop().engine().close(socket_, mode);  // else the loop never opens it
 }
 
 void Connection::abort(const Error& why) {
@@ -430,7 +462,7 @@ void Connection::abort(const Error& why) {
 }
 void Connection::abort_now(const Error&) { close_now(io::CloseMode::abort); }
 void Connection::disconnect(const Error& why) {
-  if (websocket) websocket->cut_off();
+  if (core::WebSocket* socket = websocket()) socket->cut_off();
   if (why.code == Errc::out_of_memory) return out_of_memory();
   close_now(io::CloseMode::graceful);
 }
@@ -441,25 +473,26 @@ void Connection::on_detached(int fd, Bytes) {
 }
 
 void Connection::on_closed(const Error& why) {
-  loop_.enter();
+  loop().enter();
   closed_ = close_called_ = true;
   set_open(false);
-  shard->timers.cancel(timer_);
-  if (core::Exchange* left = exchange_) {
-    exchange_ = nullptr;
-    guarded([&] { loop_.session().on_abort(*left); });
-    left->release();
+  if (work_) {
+    shard().timers.cancel(work_->timer);
+    if (core::Exchange* left = std::exchange(work_->exchange, nullptr)) {
+      guarded([&] { loop().session().on_abort(*left); });
+      left->release();
+    }
   }
-  if (stream_) {
-    guarded([&] { stream_->on_ended(why); });
-    websocket = nullptr;
-    stream_.reset();
+  if (stream) {
+    guarded([&] { stream->on_ended(why); });
+    stream.reset();
   }
-  in_.reset();
-  shard->queued_bytes -= out_.size();
-  out_.clear(loop_.segments());
-  chunks_.reset();
-  loop_.gone(*this);
+  if (work_) {
+    shard().queued_bytes -= work_->out.size();
+    work_->out.clear(loop().segments());
+    if (!dirty_) end_work();  // else the flush that is due does
+  }
+  loop().gone(*this);
   if (!dirty_) release();  // else the flush that is due lets it go
 }
 

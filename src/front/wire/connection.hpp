@@ -1,7 +1,8 @@
 // front/wire/connection.hpp - one client on a socket of ours: HTTP/1.1, then perhaps a byte stream.
 //
-// RFC 9112. One object per connection: what core knows of it, its socket, its queue and the state
-// of its parser; no buffer while it is idle. Layer: front/wire. Thread: shard.
+// RFC 9112. One object per connection: what core knows of it and its socket. Requests, answers and
+// what waits to be sent are its Work, which an idle byte stream has none of. Layer: front/wire.
+// Thread: shard.
 #pragma once
 
 #include <cstdint>
@@ -11,25 +12,20 @@
 #include <string_view>
 
 #include "base/block.hpp"
-#include "base/timer_wheel.hpp"
 #include "core/connection.hpp"
 #include "core/front.hpp"
-#include "front/wire/out_queue.hpp"
+#include "front/wire/work.hpp"
 #include "io/engine.hpp"
-#include "proto/http1/chunked_decoder.hpp"
-#include "proto/http1/request_decoder.hpp"
 #include "proto/http1/response_encoder.hpp"
 
 namespace sluice::wire {
 
 class Loop;
 
-class Connection final : public core::Connection,
-                         public core::ExchangePort,
-                         public core::ByteStream,
-                         public io::SocketEvents {
+class Connection final : public core::Connection, public io::SocketEvents {
  public:
-  Connection(Loop& loop, core::Endpoint peer, core::Endpoint own);
+  // In a cell of the loop's.
+  static Connection* make(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination);
 
   // Takes the descriptor over and starts to receive.
   void open(int fd);
@@ -47,23 +43,22 @@ class Connection final : public core::Connection,
   // Called every few seconds while bytes wait: ends a connection whose peer takes less than
   // min_send_rate.
   void check_send_rate();
-  bool waits_to_send() const { return !out_.empty(); }
+  bool waits_to_send() const { return work_ && !work_->out.empty(); }
 
   // core::Connection
   void disconnect(const Error& why) override;
   void pool_pause() override;
   void pool_resume() override;
 
-  // core::ExchangePort
-  void respond(core::Exchange& exchange) override;
-  void begin_stream(core::Exchange& exchange) override;
-  bool write_stream(core::Exchange& exchange, Bytes bytes) override;
-  void end_stream(core::Exchange& exchange, std::string_view trailer_lines) override;
-  void break_off(core::Exchange& exchange, const Error& why) override;
-  void pause_body(core::Exchange& exchange) override;
-  void resume_body(core::Exchange& exchange) override;
-  core::ByteStream& upgrade(core::Exchange& exchange, std::string_view fields,
-                            std::unique_ptr<core::StreamEvents> events) override;
+  // What core::ExchangePort asks for: see Work.
+  void respond(core::Exchange& exchange);
+  void begin_stream(core::Exchange& exchange);
+  bool write_stream(core::Exchange& exchange, Bytes bytes);
+  void end_stream(core::Exchange& exchange, std::string_view trailer_lines);
+  void break_off(core::Exchange& exchange, const Error& why);
+  void pause_body(core::Exchange& exchange);
+  void resume_body(core::Exchange& exchange);
+  void upgrade(core::Exchange& exchange, std::string_view fields, core::StreamPtr events);
 
   // core::ByteStream
   std::byte* reserve(std::size_t bytes) override;
@@ -86,15 +81,26 @@ class Connection final : public core::Connection,
   void on_closed(const Error& why) override;
   void on_detached(int fd, Bytes unread) override;
 
-  Connection* next_dirty = nullptr;
-
  private:
   friend class Loop;
+  friend struct Work;
   // How long a client may go on sending after the last answer when the server stops, in
   // milliseconds.
   static constexpr std::uint64_t kDrainLinger = 1'000;
-  enum class Phase : std::uint8_t { none, header, idle, body, queue, linger, stream, drain_wait };
+  Connection(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination);
   ~Connection() override;
+  void destroy() override;
+  Loop& loop() const { return *static_cast<Loop*>(home().front); }
+
+  // For what is about to be under way; std::bad_alloc.
+  Work& work() { return work_ ? *work_ : begin_work(); }
+  Work& begin_work();
+  // An upgraded connection with nothing under way keeps nothing for it.
+  void rest() {
+    if (work_ && stream && work_->at_rest() && !dirty_ && !in_event_) end_work();
+  }
+  void end_work();
+  bool out_empty() const { return !work_ || work_->out.empty(); }
 
   // Without memory for a step of one connection, that connection ends; nothing leaves this class.
   template <class Work>
@@ -102,7 +108,7 @@ class Connection final : public core::Connection,
     try {
       work();
     } catch (const std::bad_alloc&) {
-      processing_ = false;
+      if (work_) work_->processing = false;
       out_of_memory();
     }
   }
@@ -150,37 +156,16 @@ class Connection final : public core::Connection,
   void begin_drain(std::uint16_t close_code, base::Duration delay);
   void judge_send_rate();
 
-  Loop& loop_;
+  Work* work_ = nullptr;  // the loop's; null while an upgraded connection is idle
   io::Socket socket_;
-  OutQueue out_;
-  core::Exchange* exchange_ = nullptr;
-  std::unique_ptr<core::StreamEvents> stream_;
-  base::Timer timer_;
-  base::BlockRef in_;  // received bytes that wait
-  std::uint32_t in_at_ = 0, in_size_ = 0;
-  std::unique_ptr<http1::ChunkedDecoder> chunks_;
-  std::uint64_t body_left_ = 0;    // of a body with a length
-  std::uint64_t stream_left_ = 0;  // of a streamed answer with a length
-  std::uint64_t sent_seen_ = 0;    // of Socket::sent_total
-  std::uint64_t rate_mark_ = 0;    // bytes that the peer had taken at rate_since_
-  base::Instant rate_since_ = base::never;
-  std::uint64_t file_window_ = 0;   // bytes of the file in front that are known to be cached
-  std::uint64_t linger_mark_ = 0;   // bytes that the peer had taken when lingering began (anew)
-  std::uint32_t linger_limit_ = 0;  // milliseconds
-  std::uint16_t drain_code_ = 0;
-  Phase phase_ = Phase::none;
-  bool reading_body_ = false, body_chunked_ = false, body_paused_ = false, body_done_ = false;
-  bool in_event_ = false;  // what is queued leaves at the end of on_received
-  bool processing_ = false, dirty_ = false, reading_paused_ = false, stream_paused_ = false;
-  bool over_budget_ = false, warming_ = false, peer_ended_ = false, pool_paused_ = false;
-  bool close_after_ = false;  // no further request is read
-  bool closing_ = false;      // close as soon as the queue is empty
-  bool linger_ = false;       // with a FIN first, and reading on until the peer's
-  bool lingering_ = false;    // the FIN has been sent
-  bool close_called_ = false, closed_ = false;
-  bool counted_stream_ = false, chunked_stream_ = false, head_only_stream_ = false,
-       stream_stays_ = false;
-  bool waits_for_room_ = false;  // requests wait until the queue is shorter
+  bool in_event_ : 1 = false;  // what is queued leaves at the end of on_received
+  bool dirty_ : 1 = false, reading_paused_ : 1 = false, stream_paused_ : 1 = false,
+                over_budget_ : 1 = false, peer_ended_ : 1 = false, pool_paused_ : 1 = false;
+  bool close_after_ : 1 = false;  // no further request is read
+  bool closing_ : 1 = false;      // close as soon as the queue is empty
+  bool linger_ : 1 = false;       // with a FIN first, and reading on until the peer's
+  bool lingering_ : 1 = false;    // the FIN has been sent
+  bool close_called_ : 1 = false, closed_ : 1 = false;
 };
 
 }  // namespace sluice::wire

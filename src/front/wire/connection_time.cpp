@@ -28,8 +28,8 @@ std::uint64_t Connection::taken() const {
 }
 
 void Connection::begin_linger(std::uint64_t milliseconds) {
-  linger_limit_ = std::uint32_t(milliseconds);
-  linger_mark_ = taken();
+  work().linger_limit = std::uint32_t(milliseconds);
+  work_->linger_mark = taken();
   set_phase(Phase::linger, milliseconds);
 }
 
@@ -38,103 +38,105 @@ void Connection::check_send_rate() {
 }
 
 void Connection::judge_send_rate() {
-  if (out_.empty() || closed_ || close_called_) {
-    rate_since_ = base::never;
+  if (out_empty() || closed_ || close_called_) {
+    if (work_) work_->rate_since = base::never;
     return;
   }
-  std::uint32_t rate = loop_.session().settings.timeouts.min_send_rate;
-  if (rate == 0 || warming_) return;
+  std::uint32_t rate = loop().session().settings.timeouts.min_send_rate;
+  if (rate == 0 || work_->warming) return;
   std::uint64_t taken_by_now = taken();
-  if (rate_since_ == base::never) {
-    rate_since_ = shard->now;
-    rate_mark_ = taken_by_now;
+  if (work_->rate_since == base::never) {
+    work_->rate_since = shard().now;
+    work_->rate_mark = taken_by_now;
     return;
   }
-  base::Duration span = shard->now - rate_since_;
+  base::Duration span = shard().now - work_->rate_since;
   if (span < kRateSpan) return;
   double wanted = double(rate) * std::chrono::duration<double>(span).count();
-  if (double(taken_by_now - rate_mark_) < wanted) {
+  if (double(taken_by_now - work_->rate_mark) < wanted) {
     close_now(io::CloseMode::abort);
-    loop_.session().reject(this, Errc::send_rate_timeout, *shard);
+    loop().session().reject(this, Errc::send_rate_timeout, shard());
     return;
   }
-  rate_since_ = shard->now;
-  rate_mark_ = taken_by_now;
+  work_->rate_since = shard().now;
+  work_->rate_mark = taken_by_now;
 }
 
 // --- Time ----------------------------------------------------------------------------------------
 
 void Connection::set_phase(Phase phase, std::uint64_t milliseconds) {
-  phase_ = phase;
+  if (phase == Phase::none && !work_) return;
+  work().phase = phase;
   if (phase == Phase::none || milliseconds == 0) {
-    if (timer_.armed()) shard->timers.set(timer_, base::never);
+    if (work_->timer.armed()) shard().timers.set(work_->timer, base::never);
     return;
   }
-  shard->timers.set(timer_, shard->now + std::chrono::milliseconds(milliseconds));
+  shard().timers.set(work_->timer, shard().now + std::chrono::milliseconds(milliseconds));
 }
 
 void Connection::set_deadline(std::uint64_t milliseconds) {
   set_phase(Phase::stream, milliseconds);
 }
 
-void Connection::timer_fired(void* self) { static_cast<Connection*>(self)->on_timer(); }
+void Connection::timer_fired(void* self) { static_cast<Work*>(self)->owner->on_timer(); }
 
 void Connection::on_timer() {
   if (closed_ || close_called_) return;
   guarded([this] { time_is_over(); });
+  rest();
 }
 
 void Connection::time_is_over() {
-  core::ServerSession& session = loop_.session();
-  switch (std::exchange(phase_, Phase::none)) {
+  core::ServerSession& session = loop().session();
+  switch (std::exchange(work_->phase, Phase::none)) {
     case Phase::none:
       break;
     case Phase::header:
-      if (shard->draining && !in_) {
+      if (shard().draining && !work_->in) {
         close_now(io::CloseMode::graceful);
         break;
       }
-      session.reject(this, Errc::header_timeout, *shard);
-      if (in_) {
+      session.reject(this, Errc::header_timeout, shard());
+      if (work_->in) {
         plain_error(Errc::header_timeout);
       } else {
         close_now(io::CloseMode::graceful);
       }
       break;
     case Phase::idle:
-      if (out_.empty()) {
+      if (out_empty()) {
         close_now(io::CloseMode::graceful);
       } else {  // a long download is no idle connection; min_send_rate watches it
         set_phase(Phase::idle, std::uint64_t(session.settings.timeouts.idle_connection.count()));
       }
       break;
     case Phase::body:
-      if (!exchange_) break;
-      if (!exchange_->answered && !exchange_->late) {
-        session.respond_error(*exchange_, Errc::body_timeout);
+      if (!work_->exchange) break;
+      if (!work_->exchange->answered && !work_->exchange->late) {
+        session.respond_error(*work_->exchange, Errc::body_timeout);
       } else {
-        break_off(*exchange_, Errc::body_timeout);
+        break_off(*work_->exchange, Errc::body_timeout);
       }
       break;
     case Phase::queue:
-      if (exchange_) session.on_queue_timeout(*exchange_);
+      if (work_->exchange) session.on_queue_timeout(*work_->exchange);
       break;
     case Phase::linger: {
       // A peer that still takes what was sent gets the rest of it.
       std::uint64_t rate = session.settings.timeouts.min_send_rate;
-      std::uint64_t enough = std::max<std::uint64_t>(1, rate * linger_limit_ / 1000);
-      if (taken() >= linger_mark_ + enough) {
-        begin_linger(linger_limit_);
+      std::uint64_t enough = std::max<std::uint64_t>(1, rate * work_->linger_limit / 1000);
+      if (taken() >= work_->linger_mark + enough) {
+        begin_linger(work_->linger_limit);
       } else {
         close_now(io::CloseMode::abort);
       }
       break;
     }
     case Phase::stream:
-      if (stream_) stream_->on_timer();
+      if (stream) stream->on_timer();
       break;
     case Phase::drain_wait:
-      if (stream_) stream_->on_drain(drain_code_);
+      if (stream) stream->on_drain(work_->drain_code);
       break;
   }
 }
@@ -142,22 +144,23 @@ void Connection::time_is_over() {
 void Connection::drain(std::uint16_t close_code, base::Duration delay) {
   if (closed_ || close_called_) return;
   guarded([&] { begin_drain(close_code, delay); });
+  rest();
 }
 
 void Connection::begin_drain(std::uint16_t close_code, base::Duration delay) {
   if (closing_) {
     if (linger_) begin_linger(kDrainLinger);
-  } else if (stream_) {
-    drain_code_ = close_code;
+  } else if (stream) {
+    work().drain_code = close_code;
     auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
     if (milliseconds == 0) {
-      stream_->on_drain(close_code);
+      stream->on_drain(close_code);
     } else {
       set_phase(Phase::drain_wait, std::uint64_t(milliseconds));
     }
-  } else if (exchange_) {
+  } else if (work_->exchange) {
     close_after_ = true;
-  } else if (phase_ == Phase::header) {
+  } else if (work_->phase == Phase::header) {
     // It has just connected, or part of a request is there: it is answered, with a close.
     set_phase(Phase::header, kDrainHead);
   } else {

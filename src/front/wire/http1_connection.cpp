@@ -34,54 +34,54 @@ http::HeadLimits head_limits(const Limits& limits) {
 
 // Returns how much was used: the rest waits for its beginning, for room, or for an answer.
 std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) {
-  processing_ = true;
+  work_->processing = true;
   std::size_t used = 0;
   while (used < bytes.size() && !close_called_) {
     std::span<std::byte> rest = bytes.subspan(used);
-    if (stream_) {
-      stream_->on_bytes(block, rest);
+    if (stream) {
+      stream->on_bytes(block, rest);
       used = bytes.size();
     } else if (closing_) {
       // The client is still sending: a plain close would take its answer away.
       close_when_drained(true);
       used = bytes.size();
-    } else if (!exchange_) {
+    } else if (!work_->exchange) {
       if (budget_is_used_up()) {
-        waits_for_room_ = true;
+        work_->waits_for_room = true;
         break;
       }
       std::size_t head = begin_request(block, rest);
       if (head == 0) break;
       used += head;
-    } else if (reading_body_ && !body_done_ && !body_paused_) {
+    } else if (work_->reading_body && !work_->body_done && !work_->body_paused) {
       used += feed_body(block, rest);
     } else {
       break;
     }
-    if (reading_body_ && body_done_ && !body_paused_) finish_body();
+    if (work_->reading_body && work_->body_done && !work_->body_paused) finish_body();
   }
-  processing_ = false;
+  work_->processing = false;
   if (close_called_) return bytes.size();
-  if (exchange_) {
+  if (work_->exchange) {
     // The handler answers later: what its views point to stays.
-    if (!exchange_->head_block) exchange_->head_block = base::BlockRef::share(block);
-    const Timeouts& timeouts = loop_.session().settings.timeouts;
-    if (reading_body_ && !body_paused_) {
+    if (!work_->exchange->head_block) work_->exchange->head_block = base::BlockRef::share(block);
+    const Timeouts& timeouts = loop().session().settings.timeouts;
+    if (work_->reading_body && !work_->body_paused) {
       set_phase(Phase::body, count(timeouts.entity_body));
-    } else if (loop_.session().dispatcher.uses_pool() && phase_ != Phase::queue) {
+    } else if (loop().session().dispatcher.uses_pool() && work_->phase != Phase::queue) {
       set_phase(Phase::queue, count(timeouts.request_queue));
-    } else if (phase_ != Phase::queue) {
+    } else if (work_->phase != Phase::queue) {
       set_phase(Phase::none, 0);
     }
-  } else if (!stream_ && !closing_) {
-    const Timeouts& timeouts = loop_.session().settings.timeouts;
-    if (peer_ended_ && !waits_for_room_) {
+  } else if (!stream && !closing_) {
+    const Timeouts& timeouts = loop().session().settings.timeouts;
+    if (peer_ended_ && !work_->waits_for_room) {
       close_when_drained(false);
-    } else if (waits_for_room_) {
+    } else if (work_->waits_for_room) {
       set_phase(Phase::none, 0);
     } else if (used == bytes.size()) {
       set_phase(Phase::idle, count(timeouts.idle_connection));
-    } else if (phase_ != Phase::header) {
+    } else if (work_->phase != Phase::header) {
       set_phase(Phase::header, count(timeouts.header_wait));
     }
   }
@@ -90,20 +90,20 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
 
 // 0: the head is not complete.
 std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) {
-  core::ServerSession& session = loop_.session();
-  core::Exchange& exchange = *shard->take_exchange();
+  core::ServerSession& session = loop().session();
+  core::Exchange& exchange = *shard().take_exchange();
   core::Hold<core::Exchange> hold(exchange);
   exchange.release();  // the use that came with it is `hold`
   http1::RequestDecoder decoder;
   decoder.reset();
   auto parsed = decoder.decode(bytes, head_limits(session.settings.limits), exchange.head);
   if (parsed.needs_more()) return 0;
-  exchange.port = this;
+  exchange.port = work_;
   exchange.connection = this;
   retain();
-  exchange_ = &exchange;
+  work_->exchange = &exchange;
   exchange.retain();
-  phase_ = Phase::none;  // whatever the timer was set for is over
+  work_->phase = Phase::none;  // whatever the timer was set for is over
   if (parsed.is_bad()) {
     session.respond_error(exchange, parsed.error());
     return bytes.size();
@@ -114,24 +114,24 @@ std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) 
 }
 
 void Connection::after_head(core::Exchange& exchange, bool more_here) {
-  core::ServerSession& session = loop_.session();
+  core::ServerSession& session = loop().session();
   const http::RequestHead& head = exchange.head;
   bool no_body = head.body == http::BodyKind::none ||
                  (head.body == http::BodyKind::length && head.content_length == 0);
   exchange.body_complete = no_body;
   core::BodyPlan plan = session.on_head(exchange);
-  if (exchange_ != &exchange || plan.kind == core::BodyPlan::Kind::answered) return;
+  if (work_->exchange != &exchange || plan.kind == core::BodyPlan::Kind::answered) return;
   if (no_body) {
     session.on_body_end(exchange);
     return;
   }
-  reading_body_ = true;
-  body_done_ = false;
-  body_chunked_ = head.body == http::BodyKind::chunked;
-  body_left_ = head.content_length;
-  if (body_chunked_) {
-    if (!chunks_) chunks_ = std::make_unique<http1::ChunkedDecoder>();
-    chunks_->reset();
+  work_->reading_body = true;
+  work_->body_done = false;
+  work_->body_chunked = head.body == http::BodyKind::chunked;
+  work_->body_left = head.content_length;
+  if (work_->body_chunked) {
+    if (!work_->chunks) work_->chunks = std::make_unique<http1::ChunkedDecoder>();
+    work_->chunks->reset();
   }
   if (head.expect_continue && !more_here && !exchange.streaming) {
     write(as_bytes(http1::continue_response()));
@@ -139,13 +139,13 @@ void Connection::after_head(core::Exchange& exchange, bool more_here) {
 }
 
 std::size_t Connection::feed_body(base::Block& block, std::span<std::byte> bytes) {
-  core::ServerSession& session = loop_.session();
-  core::Exchange& exchange = *exchange_;
+  core::ServerSession& session = loop().session();
+  core::Exchange& exchange = *work_->exchange;
   std::span<std::byte> piece;
   std::size_t used = 0;
   bool last = false;
-  if (body_chunked_) {
-    auto parsed = chunks_->decode(bytes, head_limits(session.settings.limits));
+  if (work_->body_chunked) {
+    auto parsed = work_->chunks->decode(bytes, head_limits(session.settings.limits));
     if (parsed.needs_more()) return bytes.size();
     if (parsed.is_bad()) {
       if (!exchange.answered && !exchange.late) {
@@ -160,49 +160,49 @@ std::size_t Connection::feed_body(base::Block& block, std::span<std::byte> bytes
     piece = {const_cast<std::byte*>(run.data()), run.size()};  // it points into `bytes`
     last = parsed.value().end;
   } else {
-    used = std::size_t(std::min<std::uint64_t>(body_left_, bytes.size()));
+    used = std::size_t(std::min<std::uint64_t>(work_->body_left, bytes.size()));
     piece = bytes.first(used);
-    body_left_ -= used;
-    last = body_left_ == 0;
+    work_->body_left -= used;
+    last = work_->body_left == 0;
   }
-  body_done_ = last;
+  work_->body_done = last;
   core::Hold<core::Exchange> hold(exchange);
   if (!piece.empty()) session.on_body(exchange, block, piece);
   return used;
 }
 
 void Connection::finish_body() {
-  if (!exchange_ || !reading_body_ || !body_done_ || body_paused_) return;
-  core::Exchange& exchange = *exchange_;
-  reading_body_ = body_done_ = false;
+  if (!work_->exchange || !work_->reading_body || !work_->body_done || work_->body_paused) return;
+  core::Exchange& exchange = *work_->exchange;
+  work_->reading_body = work_->body_done = false;
   core::Hold<core::Exchange> hold(exchange);
-  loop_.session().on_body_end(exchange);
+  loop().session().on_body_end(exchange);
 }
 
 void Connection::pause_body(core::Exchange& exchange) {
-  if (exchange_ != &exchange) return;
-  body_paused_ = true;
-  if (!processing_) settle();
+  if (work_->exchange != &exchange) return;
+  work_->body_paused = true;
+  if (!work_->processing) settle();
 }
 
 void Connection::resume_body(core::Exchange& exchange) {
-  if (exchange_ != &exchange || !body_paused_) return;
-  body_paused_ = false;
-  loop_.want_to_go_on(*this);
+  if (work_->exchange != &exchange || !work_->body_paused) return;
+  work_->body_paused = false;
+  loop().want_to_go_on(*this);
 }
 
 // --- Answers -------------------------------------------------------------------------------------
 
 bool Connection::stays_alive(const core::Exchange& exchange) const {
   return exchange.head.keep_alive && exchange.body_complete && !exchange.answer.close_connection &&
-         !close_after_ && (!peer_ended_ || in_) && !shard->draining;
+         !close_after_ && (!peer_ended_ || work_->in) && !shard().draining;
 }
 
 http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange, bool stay) {
   core::Answer& answer = exchange.answer;
   http1::ResponseHeadOut head;
   head.status = answer.status;
-  if (!answer.has_date) head.date = shard->date();
+  if (!answer.has_date) head.date = shard().date();
   if (answer.has_type && answer.status != 204) {
     answer.fields.append("Content-Type: ").append(answer.type).append("\r\n");
   }
@@ -218,7 +218,7 @@ http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange, bool stay
 void Connection::send_head(const http1::ResponseHeadOut& head, std::string_view body) {
   std::size_t bound = http1::response_head_bound(head) + body.size();
   if (bound > core::Scratch::kLargest) {
-    base::BlockRef block = shard->blocks.take(bound);
+    base::BlockRef block = shard().blocks.take(bound);
     if (!block) return out_of_memory();
     char* end = http1::write_response_head(block->text(), head);
     if (!body.empty()) std::memcpy(end, body.data(), body.size());
@@ -268,16 +268,16 @@ void Connection::send_parts(core::Exchange& exchange) {
   for (core::BodyPart& part : answer.parts) {
     if (closed_ || close_called_) return;
     if (part.file) {
-      if (!out_.append_file(loop_.segments(), part.file, part.offset, part.length)) {
+      if (!work_->out.append_file(loop().segments(), part.file, part.offset, part.length)) {
         return out_of_memory();
       }
-      shard->queued_bytes += part.length;
+      shard().queued_bytes += part.length;
       mark_dirty();
     } else if (part.shared && part.bytes.size() > kCopied) {
-      if (!out_.append(loop_.segments(), part.shared.owner(), part.bytes, false)) {
+      if (!work_->out.append(loop().segments(), part.shared.owner(), part.bytes, false)) {
         return out_of_memory();
       }
-      shard->queued_bytes += part.bytes.size();
+      shard().queued_bytes += part.bytes.size();
       mark_dirty();
     } else {
       write(part.bytes);
@@ -287,23 +287,23 @@ void Connection::send_parts(core::Exchange& exchange) {
 
 void Connection::complete(core::Exchange& exchange, bool stay) {
   bool unread = !exchange.body_complete;
-  exchange_ = nullptr;
+  work_->exchange = nullptr;
   exchange.port = nullptr;
-  reading_body_ = body_done_ = body_paused_ = false;
+  work_->reading_body = work_->body_done = work_->body_paused = false;
   exchange.release();
   if (close_called_) return;
   if (!stay) {
     close_after_ = true;
-    close_when_drained(unread || in_);
+    close_when_drained(unread || work_->in);
     return;
   }
-  if (processing_) return;  // process() goes on
-  if (in_) {
-    loop_.want_to_go_on(*this);
+  if (work_->processing) return;  // process() goes on
+  if (work_->in) {
+    loop().want_to_go_on(*this);
   } else if (peer_ended_) {
     close_when_drained(false);
   } else {
-    set_phase(Phase::idle, count(loop_.session().settings.timeouts.idle_connection));
+    set_phase(Phase::idle, count(loop().session().settings.timeouts.idle_connection));
   }
   settle();
 }
@@ -312,14 +312,14 @@ void Connection::plain_error(Errc code) {
   const ErrorInfo& row = info(code);
   http1::ResponseHeadOut head;
   head.status = row.wire;
-  head.date = shard->date();
+  head.date = shard().date();
   head.connection = http1::ConnectionField::close;
   head.fields = "Content-Type: text/plain; charset=utf-8\r\n";
   head.content_length = row.sentence.size();
   send_head(head, row.sentence);
   close_after_ = true;
-  in_.reset();
-  in_at_ = in_size_ = 0;
+  work_->in.reset();
+  work_->in_at = work_->in_size = 0;
   close_when_drained(true);
 }
 
@@ -328,33 +328,33 @@ void Connection::plain_error(Errc code) {
 void Connection::begin_stream(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
   bool bodyless = answer.status == 204 || answer.status == 304;
-  counted_stream_ = answer.stream_length.has_value();
-  chunked_stream_ = !counted_stream_ && exchange.head.minor >= 1 && !bodyless;
-  head_only_stream_ = exchange.head_only || bodyless;
-  stream_left_ = answer.stream_length.value_or(0);
-  stream_stays_ =
-      stays_alive(exchange) && (counted_stream_ || chunked_stream_ || head_only_stream_);
+  work_->counted_stream = answer.stream_length.has_value();
+  work_->chunked_stream = !work_->counted_stream && exchange.head.minor >= 1 && !bodyless;
+  work_->head_only_stream = exchange.head_only || bodyless;
+  work_->stream_left = answer.stream_length.value_or(0);
+  work_->stream_stays = stays_alive(exchange) &&
+                        (work_->counted_stream || work_->chunked_stream || work_->head_only_stream);
   exchange.streaming = true;
-  http1::ResponseHeadOut head = make_head(exchange, stream_stays_);
-  head.framing = bodyless          ? http1::Framing::none
-                 : chunked_stream_ ? http1::Framing::chunked
-                 : counted_stream_ ? http1::Framing::length
-                                   : http1::Framing::none;
-  head.content_length = stream_left_;
+  http1::ResponseHeadOut head = make_head(exchange, work_->stream_stays);
+  head.framing = bodyless                ? http1::Framing::none
+                 : work_->chunked_stream ? http1::Framing::chunked
+                 : work_->counted_stream ? http1::Framing::length
+                                         : http1::Framing::none;
+  head.content_length = work_->stream_left;
   send_head(head, {});
 }
 
 bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
-  if (exchange_ != &exchange || close_called_) return false;
-  if (head_only_stream_ || bytes.empty()) return true;
-  if (counted_stream_) {
-    if (bytes.size() > stream_left_) {
+  if (work_->exchange != &exchange || close_called_) return false;
+  if (work_->head_only_stream || bytes.empty()) return true;
+  if (work_->counted_stream) {
+    if (bytes.size() > work_->stream_left) {
       break_off(exchange, Errc::http_length_mismatch);
       return false;
     }
-    stream_left_ -= bytes.size();
+    work_->stream_left -= bytes.size();
   }
-  if (!chunked_stream_) {
+  if (!work_->chunked_stream) {
     write(bytes);
     return !wants_on_writable();
   }
@@ -367,7 +367,7 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
   if (size <= core::Scratch::kLargest) {
     at = reserve(size);
   } else {
-    block = shard->blocks.take(size);
+    block = shard().blocks.take(size);
     if (block) at = block->data();
   }
   if (!at) {
@@ -386,44 +386,43 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
 }
 
 void Connection::end_stream(core::Exchange& exchange, std::string_view trailer_lines) {
-  if (exchange_ != &exchange) return;
-  if (counted_stream_ && stream_left_ > 0 && !head_only_stream_) {
+  if (work_->exchange != &exchange) return;
+  if (work_->counted_stream && work_->stream_left > 0 && !work_->head_only_stream) {
     break_off(exchange, Errc::http_length_mismatch);
     return;
   }
-  if (chunked_stream_ && !head_only_stream_) {
+  if (work_->chunked_stream && !work_->head_only_stream) {
     write(as_bytes(http1::kLastChunk));
     if (!trailer_lines.empty()) write(as_bytes(trailer_lines));
     write(as_bytes(std::string_view("\r\n")));
   }
-  bool no_more = close_after_ || (peer_ended_ && !in_);
-  complete(exchange, stream_stays_ && exchange.body_complete && !no_more);
+  bool no_more = close_after_ || (peer_ended_ && !work_->in);
+  complete(exchange, work_->stream_stays && exchange.body_complete && !no_more);
 }
 
 void Connection::break_off(core::Exchange& exchange, const Error& why) {
-  if (exchange_ != &exchange) return;
+  if (work_->exchange != &exchange) return;
   close_now(io::CloseMode::abort);
-  loop_.session().reject(this, why, *shard);
+  loop().session().reject(this, why, shard());
 }
 
 // --- Upgrade -------------------------------------------------------------------------------------
 
-core::ByteStream& Connection::upgrade(core::Exchange& exchange, std::string_view fields,
-                                      std::unique_ptr<core::StreamEvents> events) {
+void Connection::upgrade(core::Exchange& exchange, std::string_view fields,
+                         core::StreamPtr events) {
   http1::ResponseHeadOut head;
   head.status = 101;
   head.framing = http1::Framing::none;
-  head.date = shard->date();
+  head.date = shard().date();
   head.fields = fields;
   send_head(head, {});
-  stream_ = std::move(events);
-  exchange_ = nullptr;
+  stream = std::move(events);
+  work_->exchange = nullptr;
   exchange.port = nullptr;
-  reading_body_ = body_done_ = body_paused_ = false;
-  chunks_.reset();
+  work_->reading_body = work_->body_done = work_->body_paused = false;
+  work_->chunks.reset();
   set_phase(Phase::none, 0);
   exchange.release();
-  return *this;
 }
 
 }  // namespace sluice::wire

@@ -48,6 +48,8 @@ Loop::Loop(std::shared_ptr<core::ServerSession> session, std::uint32_t index,
       engine_(std::move(engine)),
       shard_(*session_, index, engine_->blocks(), engine_->now()),
       rate_timer_(&Loop::rate_timer_fired, this) {
+  shard_.home->front = this;
+  shard_.home->cells = std::make_unique<base::Cells>(sizeof(Connection));
   shard_.mailbox->open(*this);
 }
 
@@ -105,9 +107,9 @@ void Loop::run() {
 }
 
 void Loop::mark_dirty(Connection& connection) {
-  connection.next_dirty = nullptr;
+  connection.work_->next_dirty = nullptr;
   if (last_dirty_) {
-    last_dirty_->next_dirty = &connection;
+    last_dirty_->work_->next_dirty = &connection;
   } else {
     first_dirty_ = &connection;
   }
@@ -116,9 +118,10 @@ void Loop::mark_dirty(Connection& connection) {
 
 void Loop::flush_dirty() {
   while (Connection* connection = first_dirty_) {
-    first_dirty_ = connection->next_dirty;
+    first_dirty_ = connection->work_->next_dirty;
     if (!first_dirty_) last_dirty_ = nullptr;
     if (connection->closed_) {
+      connection->end_work();
       connection->release();  // it went while it waited here
     } else {
       connection->flush();
@@ -210,7 +213,8 @@ void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
   Connection* connection = nullptr;
   try {
     connection =
-        new Connection(*this, ask(fd, ::getpeername), ask_local ? ask(fd, ::getsockname) : local);
+        Connection::make(*this, ask(fd, ::getpeername),
+                         shard_.destinations.of(ask_local ? ask(fd, ::getsockname) : local));
     shard_.registry.add(*connection);
   } catch (const std::bad_alloc&) {
     if (connection) connection->release();
@@ -232,6 +236,7 @@ void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
       ::close(fd);
       connection->set_open(false);
       connection->closed_ = true;
+      connection->end_work();
       gone(*connection);
       connection->release();
       return;

@@ -69,6 +69,7 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   io::Engine& engine() { return *engine_; }
   core::ServerSession& session() { return *session_; }
   SegmentPool& segments() { return segments_; }
+  WorkPool& works() { return works_; }
 
   // The turn's time and date are right from here on. Called first by every event.
   void enter() {
@@ -102,6 +103,7 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   std::unique_ptr<io::Engine> engine_;
   core::Shard shard_;
   SegmentPool segments_;
+  WorkPool works_;
   std::vector<std::unique_ptr<Accepting>> listeners_;
   std::vector<Loop*> deal_;
   std::size_t next_deal_ = 0;

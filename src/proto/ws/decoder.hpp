@@ -60,6 +60,8 @@ class Decoder {
   bool in_message() const {
     return in_message_ || (state_ == State::payload && !is_control(frame_.opcode));
   }
+  // Between messages, with nothing kept: any other decoder with these options would go on the same.
+  bool at_rest() const { return state_ == State::header && kept_ == 0 && !in_message_; }
 
  private:
   enum class State : std::uint8_t { header, payload, closed, failed };

@@ -162,7 +162,7 @@ class World {
   std::size_t pick(std::size_t below) { return random_() % below; }
   Life& life_of(const sluice::Connection& connection) {
     core::Connection* of = core::Connection::of(connection);
-    return lives[std::uint64_t{of->shard_index} << 60 | std::uint64_t{of->slot} << 32 |
+    return lives[std::uint64_t{of->home().index} << 60 | std::uint64_t{of->slot} << 32 |
                  of->generation];
   }
   // What a handler may do with a connection, its own or another's.

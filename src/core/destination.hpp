@@ -1,0 +1,75 @@
+// core/destination.hpp - where connections lead: what thousands of them have in common.
+//
+// Layer: core. Thread: a Destination is not changed once made, and is kept and let go on any; a
+// shard's Destinations are its own.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/endpoint.hpp"
+
+namespace sluice::core {
+
+class DestinationRef;
+
+struct Destination {
+  Endpoint local;
+  std::string url, protocol;  // of a WebSocket; empty before
+
+ private:
+  friend class DestinationRef;
+  mutable std::atomic<std::uint32_t> refs{0};
+};
+
+// One use of a destination.
+class DestinationRef {
+ public:
+  DestinationRef() = default;
+  explicit DestinationRef(const Destination* destination) : destination_(destination) {
+    if (destination_) destination_->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  DestinationRef(const DestinationRef& other) : DestinationRef(other.destination_) {}
+  DestinationRef(DestinationRef&& other) noexcept
+      : destination_(std::exchange(other.destination_, nullptr)) {}
+  DestinationRef& operator=(DestinationRef other) noexcept {
+    std::swap(destination_, other.destination_);
+    return *this;
+  }
+  ~DestinationRef() { drop(destination_); }
+
+  const Destination* get() const { return destination_; }
+  const Destination* operator->() const { return destination_; }
+  const Destination* leave() { return std::exchange(destination_, nullptr); }
+  // Gives back a use that leave() took out.
+  static void drop(const Destination* destination) {
+    if (destination && destination->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      delete destination;
+    }
+  }
+
+ private:
+  const Destination* destination_ = nullptr;
+};
+
+// Gives equal destinations one object. Paths come from clients, so that only as many are remembered
+// as there are places; one that was forgotten is made anew.
+class Destinations {
+ public:
+  // Before anything was asked for. Remembered as long as this lives.
+  DestinationRef of(const Endpoint& local);
+  DestinationRef of(const Endpoint& local, std::string_view url, std::string_view protocol);
+
+ private:
+  static constexpr std::size_t kPlaces = 64;
+  std::vector<DestinationRef> plain_;  // by local address
+  std::array<DestinationRef, kPlaces> places_;
+};
+
+}  // namespace sluice::core

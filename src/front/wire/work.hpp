@@ -1,0 +1,82 @@
+// front/wire/work.hpp - what a connection needs while something is under way on it.
+//
+// A request, an answer, bytes that wait, a deadline. A connection has it from the start; one that
+// has become a byte stream gives it back whenever nothing is under way, which for a WebSocket is
+// nearly always. Layer: front/wire. Thread: shard.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/block.hpp"
+#include "base/timer_wheel.hpp"
+#include "core/front.hpp"
+#include "front/wire/out_queue.hpp"
+#include "proto/http1/chunked_decoder.hpp"
+
+namespace sluice::wire {
+
+class Connection;
+
+enum class Phase : std::uint8_t { none, header, idle, body, queue, linger, stream, drain_wait };
+
+// What is forgotten when it is given back.
+struct WorkState {
+  core::Exchange* exchange = nullptr;
+  Connection* next_dirty = nullptr;
+  Phase phase = Phase::none;
+  bool reading_body = false, body_chunked = false, body_paused = false, body_done = false;
+  bool processing = false, warming = false;
+  bool counted_stream = false, chunked_stream = false, head_only_stream = false,
+       stream_stays = false;
+  bool waits_for_room = false;  // requests wait until the queue is shorter
+  std::uint16_t drain_code = 0;
+  std::uint32_t in_at = 0, in_size = 0;
+  std::uint32_t linger_limit = 0;  // milliseconds
+  base::Instant rate_since = base::never;
+  std::uint64_t rate_mark = 0;    // bytes that the peer had taken at rate_since
+  std::uint64_t body_left = 0;    // of a body with a length
+  std::uint64_t stream_left = 0;  // of a streamed answer with a length
+  std::uint64_t file_window = 0;  // bytes of the file in front that are known to be cached
+  std::uint64_t linger_mark = 0;  // bytes that the peer had taken when lingering began (anew)
+};
+
+struct Work final : core::ExchangePort, WorkState {
+  Work();
+
+  bool at_rest() const {
+    return out.empty() && !exchange && !in && !timer.armed() && phase == Phase::none && !warming;
+  }
+
+  // core::ExchangePort: the connection does it.
+  void respond(core::Exchange& exchange) override;
+  void begin_stream(core::Exchange& exchange) override;
+  bool write_stream(core::Exchange& exchange, Bytes bytes) override;
+  void end_stream(core::Exchange& exchange, std::string_view trailer_lines) override;
+  void break_off(core::Exchange& exchange, const Error& why) override;
+  void pause_body(core::Exchange& exchange) override;
+  void resume_body(core::Exchange& exchange) override;
+  void upgrade(core::Exchange& exchange, std::string_view fields, core::StreamPtr events) override;
+
+  Connection* owner = nullptr;
+  OutQueue out;
+  base::BlockRef in;  // received bytes that wait
+  base::Timer timer;
+  std::unique_ptr<http1::ChunkedDecoder> chunks;
+};
+
+// Those of one shard, used again.
+class WorkPool {
+ public:
+  Work& take(Connection& owner);  // std::bad_alloc
+  // One that is at rest, or whose connection has closed.
+  void give_back(Work& work);
+
+ private:
+  static constexpr std::size_t kIdle = 4096;
+  std::vector<std::unique_ptr<Work>> idle_;
+};
+
+}  // namespace sluice::wire
