@@ -28,7 +28,9 @@ struct Incoming {
 
 class IncomingPool {
  public:
-  explicit IncomingPool(const ws::DecoderOptions& options) : options_(options) {}
+  explicit IncomingPool(const ws::DecoderOptions& options) : options_(options) {
+    idle_.reserve(kIdle);
+  }
 
   std::unique_ptr<Incoming> take() {
     if (idle_.empty()) return std::make_unique<Incoming>(options_);
@@ -38,7 +40,8 @@ class IncomingPool {
   }
   // One that is at rest.
   void give_back(std::unique_ptr<Incoming> incoming) {
-    if (idle_.size() < kIdle) idle_.push_back(std::move(incoming));
+    if (idle_.size() == kIdle) return;
+    idle_.push_back(std::move(incoming));  // there is room
   }
 
  private:

@@ -22,6 +22,7 @@ class WsSend : public WsTest {
   static void send_and_wait(const Send& send, const Connection& to, const std::string& message) {
     send(to, message);
     pass(to);
+    pass(to);  // the turn that hands a broadcast out has ended
   }
   // Waits until the connection's shard has done what was asked for before; false if it has gone.
   static bool pass(Connection connection) {
@@ -37,7 +38,6 @@ class WsSend : public WsTest {
       before = to.bytes_sent();
       ++count;
       send_and_wait(send, to, std::string(size, 'f'));
-      pass(to);  // the turn that sends it has ended
     }
     return count;
   }

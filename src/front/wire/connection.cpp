@@ -28,7 +28,7 @@ constexpr std::size_t kKeptLimit = 16 * 1024;
 Connection::Connection(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination)
     : core::Connection(*loop.shard().home, std::move(destination)) {
   remote = peer;
-  work_ = &loop.works().take(*this);
+  if (!has_work()) throw std::bad_alloc();
 }
 
 Connection* Connection::make(Loop& loop, const core::Endpoint& peer,
@@ -43,7 +43,9 @@ Connection* Connection::make(Loop& loop, const core::Endpoint& peer,
   }
 }
 
-Connection::~Connection() = default;
+Connection::~Connection() {
+  if (work_) end_work();  // it was never opened: else on_closed has done it
+}
 
 void Connection::destroy() {
   core::Home& own = home();
@@ -53,8 +55,13 @@ void Connection::destroy() {
   own.release();
 }
 
+bool Connection::has_work() noexcept {
+  if (!work_) work_ = loop().works().take(*this);
+  return work_ != nullptr;
+}
+
 Work& Connection::begin_work() {
-  work_ = &loop().works().take(*this);
+  if (!has_work()) throw std::bad_alloc();
   return *work_;
 }
 
@@ -249,7 +256,7 @@ bool Connection::wants_on_writable() {
 }
 
 void Connection::mark_dirty() {
-  if (work().out.size() >= budget()) over_budget_ = true;
+  if (work_ && work_->out.size() >= budget()) over_budget_ = true;
   if (dirty_) return;
   dirty_ = true;
   if (!in_event_) loop().mark_dirty(*this);
@@ -281,7 +288,9 @@ void Connection::write(Bytes bytes) {
 void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
   if (closed_ || close_called_) return;
   droppable = droppable && loop().session().settings.options.slow_reader == SlowReader::drop_oldest;
-  if (!work().out.append(loop().segments(), block, part, droppable)) return out_of_memory();
+  if (!has_work() || !work_->out.append(loop().segments(), block, part, droppable)) {
+    return out_of_memory();
+  }
   shard().queued_bytes += part.size();
   mark_dirty();
 }
@@ -289,7 +298,8 @@ void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
 void Connection::write_shared(const base::SharedBytes& bytes, bool droppable) {
   if (closed_ || close_called_) return;
   if (bytes.size() <= 2048 && !droppable) return write(bytes.bytes());
-  if (!work().out.append(loop().segments(), bytes.owner(), bytes.bytes(), droppable)) {
+  if (!has_work() ||
+      !work_->out.append(loop().segments(), bytes.owner(), bytes.bytes(), droppable)) {
     return out_of_memory();
   }
   shard().queued_bytes += bytes.size();

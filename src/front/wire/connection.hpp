@@ -95,6 +95,7 @@ class Connection final : public core::Connection, public io::SocketEvents {
   // For what is about to be under way; std::bad_alloc.
   Work& work() { return work_ ? *work_ : begin_work(); }
   Work& begin_work();
+  bool has_work() noexcept;  // begins it; false when memory is out
   // An upgraded connection with nothing under way keeps nothing for it.
   void rest() {
     if (work_ && stream && work_->at_rest() && !dirty_ && !in_event_) end_work();

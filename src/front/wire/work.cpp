@@ -1,6 +1,9 @@
 // front/wire/work.cpp - handed out and taken back; what core asks goes to the connection.
 #include "front/wire/work.hpp"
 
+#include <new>
+#include <utility>
+
 #include "front/wire/connection.hpp"
 
 namespace sluice::wire {
@@ -22,26 +25,37 @@ void Work::upgrade(core::Exchange& which, std::string_view fields, core::StreamP
   owner->upgrade(which, fields, std::move(events));
 }
 
-Work& WorkPool::take(Connection& owner) {
-  if (idle_.empty()) {
-    auto made = std::make_unique<Work>();
-    made->owner = &owner;
-    return *made.release();
+WorkPool::~WorkPool() {
+  while (Work* work = idle_) {
+    idle_ = work->next_idle;
+    delete work;
   }
-  Work* taken = idle_.back().release();
-  idle_.pop_back();
-  taken->owner = &owner;
-  return *taken;
 }
 
-void WorkPool::give_back(Work& work) {
-  std::unique_ptr<Work> returned(&work);
-  if (idle_.size() == kIdle) return;
-  work.owner = nullptr;
+Work* WorkPool::take(Connection& owner) {
+  Work* taken = idle_;
+  if (taken) {
+    idle_ = taken->next_idle;
+    --count_;
+  } else {
+    taken = new (std::nothrow) Work();
+    if (!taken) return nullptr;
+  }
+  taken->owner = &owner;
+  return taken;
+}
+
+void WorkPool::give_back(Work& work) noexcept {
+  if (count_ == kIdle) {
+    delete &work;
+    return;
+  }
   static_cast<WorkState&>(work) = {};
   work.in.reset();
-  if (idle_.capacity() == 0) idle_.reserve(kIdle);
-  idle_.push_back(std::move(returned));
+  work.owner = nullptr;
+  work.next_idle = idle_;
+  idle_ = &work;
+  ++count_;
 }
 
 }  // namespace sluice::wire

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <vector>
 
 #include "base/block.hpp"
 #include "base/timer_wheel.hpp"
@@ -61,6 +60,7 @@ struct Work final : core::ExchangePort, WorkState {
   void upgrade(core::Exchange& exchange, std::string_view fields, core::StreamPtr events) override;
 
   Connection* owner = nullptr;
+  Work* next_idle = nullptr;  // the pool's
   OutQueue out;
   base::BlockRef in;  // received bytes that wait
   base::Timer timer;
@@ -70,13 +70,19 @@ struct Work final : core::ExchangePort, WorkState {
 // Those of one shard, used again.
 class WorkPool {
  public:
-  Work& take(Connection& owner);  // std::bad_alloc
+  WorkPool() = default;
+  WorkPool(const WorkPool&) = delete;
+  WorkPool& operator=(const WorkPool&) = delete;
+  ~WorkPool();
+
+  Work* take(Connection& owner);  // null when memory is out
   // One that is at rest, or whose connection has closed.
-  void give_back(Work& work);
+  void give_back(Work& work) noexcept;
 
  private:
   static constexpr std::size_t kIdle = 4096;
-  std::vector<std::unique_ptr<Work>> idle_;
+  Work* idle_ = nullptr;
+  std::size_t count_ = 0;
 };
 
 }  // namespace sluice::wire
