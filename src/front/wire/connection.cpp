@@ -271,7 +271,7 @@ void Connection::write_shared(const base::SharedBytes& bytes, bool droppable) {
 std::size_t Connection::drop_oldest(std::size_t room) {
   std::size_t limit = budget(), before = out_.size();
   if (before + room <= limit) return 0;
-  std::size_t dropped = out_.drop(loop_.segments(), socket_.send_left, before + room - limit);
+  std::size_t dropped = out_.drop(loop_.segments(), socket_.send_left(), before + room - limit);
   shard->queued_bytes -= before - out_.size();
   return dropped;
 }
