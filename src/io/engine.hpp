@@ -5,6 +5,7 @@
 // Layer: io. Thread: everything on the thread that calls wait(), except wake().
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -96,8 +97,10 @@ static_assert(sizeof(Socket) == 32);
 
 class ListenerEvents {
  public:
-  // A connected stream socket, non-blocking and close-on-exec; whoever is told owns it.
-  virtual void on_accepted(int fd) = 0;
+  // A connected stream socket, non-blocking and close-on-exec; whoever is told owns it. `peer` is
+  // its far address, for the call, where the kernel gave it with the socket; null: getpeername(2)
+  // has it.
+  virtual void on_accepted(int fd, const sockaddr_storage* peer) = 0;
   // Accepting failed for a reason that does not go away by itself (descriptors, memory). The engine
   // tries again after a while by itself; connections wait in the backlog.
   virtual void on_accept_failed(const Error& why) = 0;
@@ -142,8 +145,8 @@ class Engine {
   virtual const char* name() const = 0;  // "uring", "epoll", "sim"
 
   // Takes over a connected stream socket (TCP or AF_UNIX) and starts to receive. `already` was read
-  // from it before and is delivered first, from wait(). The engine sets the descriptor
-  // non-blocking.
+  // from it before and is delivered first, from wait(). Precondition: the descriptor is
+  // non-blocking, as on_accepted and on_detached give it.
   virtual void adopt(Socket& socket, int fd, SocketEvents& events, Bytes already = {}) = 0;
 
   // Sends all of `parts` in order. Precondition: open, !sending(), at most 64 parts, parts not

@@ -84,10 +84,9 @@ Result<void> EpollEngine::open() {
 
 void EpollEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
   socket.begin(fd, events);
-  int yes = 1;
   epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
-  counters_.syscalls += 2;
-  if (::ioctl(fd, FIONBIO, &yes) < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) {
+  ++counters_.syscalls;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) {
     fail(socket, errno);
     return;
   }
@@ -494,10 +493,14 @@ void EpollEngine::accept_some(Listener& listener) {
 // False when the backlog is empty or cannot be accepted now.
 bool EpollEngine::accept_one(Listener& listener) {
   ++counters_.syscalls;
-  int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  sockaddr_storage peer;
+  peer.ss_family = AF_UNSPEC;
+  socklen_t size = sizeof peer;
+  int fd = ::accept4(listener.fd, reinterpret_cast<sockaddr*>(&peer), &size,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     ++counters_.accepted;
-    listener.events->on_accepted(fd);
+    listener.events->on_accepted(fd, &peer);
     return true;
   }
   switch (errno) {

@@ -365,7 +365,7 @@ void SimEngine::accept_some(Listener& listener, std::size_t most) {
     int fd = backlog.front();
     backlog.erase(backlog.begin());
     ++counters_.accepted;
-    listener.events->on_accepted(fd);
+    listener.events->on_accepted(fd, nullptr);
   }
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -222,12 +221,6 @@ void UringEngine::wake() {
 
 void UringEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
   socket.begin(fd, events);
-  int yes = 1;
-  ++counters_.syscalls;
-  if (::ioctl(fd, FIONBIO, &yes) < 0) {
-    fail(socket, errno);
-    return;
-  }
   if (!already.empty()) hold(socket, already);
   want_turn(socket);
   settle(socket);
