@@ -110,9 +110,9 @@ class Ear final : public io::SocketEvents {
 class ListenerEar final : public io::ListenerEvents {
  public:
   explicit ListenerEar(io::ListenerEvents& server) : server_(server) {}
-  void on_accepted(int fd) override {
+  void on_accepted(int fd, const sockaddr_storage* peer) override {
     Runs server(true);
-    server_.on_accepted(fd);
+    server_.on_accepted(fd, peer);
   }
   void on_accept_failed(const Error& why) override { give_up(why.message()); }
   void on_listener_closed(int) override {}

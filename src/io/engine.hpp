@@ -5,6 +5,7 @@
 // Layer: io. Thread: everything on the thread that calls wait(), except wake().
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -18,6 +19,7 @@
 
 #include "base/block.hpp"
 #include "base/clock.hpp"
+#include "io/activity.hpp"
 
 namespace sluice::io {
 
@@ -55,32 +57,50 @@ class SocketEvents {
 };
 
 // One adopted socket: a member of the connection. Fields are the engine's; readers use the methods.
+// An idle connection pays for each byte of it.
 struct Socket {
   int fd = -1;
-  std::uint16_t flags = 0;    // engine-private state bits
-  std::uint16_t pending = 0;  // kernel operations that have not had their last completion
+  std::uint16_t flags = 0;   // engine-private state bits
+  std::uint8_t pending = 0;  // kernel operations that have not had their last completion
+  std::uint8_t failure = 0;  // engine-private: the errno that ended it
   SocketEvents* events = nullptr;
   std::uint64_t sent_total = 0;
-  // The outstanding send.
-  const std::byte* send_at = nullptr;
-  std::uint64_t send_left = 0;  // bytes of the outstanding send not yet gone
-  void* send_more = nullptr;    // engine-private: vectors or file region of the outstanding send
-  Socket* next = nullptr;       // engine-private lists
-  Socket* previous = nullptr;
-  std::uint64_t extra = 0;  // engine-private
+  // Engine-private: an Activity, or a tagged link in an EndedList. Idle: 0.
+  std::uintptr_t kept = 0;
 
   Socket() = default;
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
   bool is_open() const { return events != nullptr; }
-  bool sending() const { return send_left != 0; }
+  bool sending() const { return send_left() != 0; }
+  // Bytes of the outstanding send that have not gone yet.
+  std::uint64_t send_left() const {
+    Activity* here = activity();
+    return here ? here->send_left : 0;
+  }
+
+  static constexpr std::uintptr_t kEndedTag = 1;
+  Activity* activity() const {
+    return kept & kEndedTag ? nullptr : reinterpret_cast<Activity*>(kept);
+  }
+  void begin(int descriptor, SocketEvents& told) {
+    fd = descriptor;
+    flags = 0;
+    pending = failure = 0;
+    events = &told;
+    sent_total = 0;
+    kept = 0;
+  }
 };
+static_assert(sizeof(Socket) == 32);
 
 class ListenerEvents {
  public:
-  // A connected stream socket, non-blocking and close-on-exec; whoever is told owns it.
-  virtual void on_accepted(int fd) = 0;
+  // A connected stream socket, non-blocking and close-on-exec; whoever is told owns it. `peer` is
+  // its far address, for the call, where the kernel gave it with the socket; null: getpeername(2)
+  // has it.
+  virtual void on_accepted(int fd, const sockaddr_storage* peer) = 0;
   // Accepting failed for a reason that does not go away by itself (descriptors, memory). The engine
   // tries again after a while by itself; connections wait in the backlog.
   virtual void on_accept_failed(const Error& why) = 0;
@@ -125,15 +145,15 @@ class Engine {
   virtual const char* name() const = 0;  // "uring", "epoll", "sim"
 
   // Takes over a connected stream socket (TCP or AF_UNIX) and starts to receive. `already` was read
-  // from it before and is delivered first, from wait(). The engine sets the descriptor
-  // non-blocking.
+  // from it before and is delivered first, from wait(). Precondition: the descriptor is
+  // non-blocking, as on_accepted and on_detached give it.
   virtual void adopt(Socket& socket, int fd, SocketEvents& events, Bytes already = {}) = 0;
 
   // Sends all of `parts` in order. Precondition: open, !sending(), at most 64 parts, parts not
   // empty. The bytes (not the array of parts) stay valid until the send has finished or the socket
   // has closed. Returns how many bytes went at once: when that is all, sending() is false and no
   // on_sent follows for them. Otherwise on_sent tells of the rest. Errors arrive as on_closed, from
-  // wait(), never from inside this call.
+  // wait(), never from inside this call; then sending() may be false although not all went.
   virtual std::size_t send(Socket& socket, std::span<const iovec> parts) = 0;
 
   // The same for a region of a regular file, by sendfile. The caller has seen to it that the region

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -39,7 +40,11 @@ Failure failure_of(int number) {
 
 Error to_error(const Failure& failure) {
   if (failure.number == 0) return failure.code;
-  return {failure.code, std::system_category().message(failure.number)};
+  try {
+    return {failure.code, std::system_category().message(failure.number)};
+  } catch (const std::bad_alloc&) {
+    return failure.code;
+  }
 }
 
 Error system_error(const char* step, int number) {

@@ -1,8 +1,10 @@
-// io/failure.hpp - errno as an Errc, and a failure packed into one word of a Socket until it can be
+// io/failure.hpp - errno as an Errc, and a failure kept in one byte of a Socket until it can be
 // told.
 //
 // Layer: io.
 #pragma once
+
+#include <errno.h>
 
 #include <cstdint>
 
@@ -14,18 +16,16 @@ namespace sluice::io {
 struct Failure {
   Errc code = Errc::none;
   int number = 0;  // errno, or 0
-
-  std::uint64_t pack() const {
-    return std::uint64_t(std::uint32_t(code)) | std::uint64_t(std::uint32_t(number)) << 32;
-  }
-  static Failure unpack(std::uint64_t word) {
-    return {Errc(std::int32_t(std::uint32_t(word))), int(std::uint32_t(word >> 32))};
-  }
 };
 
 Failure failure_of(int number);
 
-// With the system's words as detail; a reset needs none.
+// An errno as Socket::failure. Linux has none above 133.
+inline std::uint8_t failure_byte(int number) {
+  return number > 0 && number < 256 ? std::uint8_t(number) : std::uint8_t(EIO);
+}
+
+// With the system's words as detail, if there is memory for them; a reset needs none.
 Error to_error(const Failure& failure);
 
 // The same for a step of setting up: "bind: Address already in use".

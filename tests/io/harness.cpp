@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace sluice::io {
 namespace {
@@ -115,6 +116,7 @@ std::pair<int, int> tcp_pair() {
   ::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size);
   int near = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   EXPECT_EQ(::connect(near, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ::fcntl(near, F_SETFL, O_NONBLOCK);
   int far = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
   ::close(listening);
   return {near, far};
@@ -153,7 +155,7 @@ std::pair<int, std::unique_ptr<Peer>> Harness::connect(bool narrow) {
     result = {near, std::make_unique<KernelPeer>(far)};
   } else {
     int ends[2] = {-1, -1};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     result = {ends[0], std::make_unique<KernelPeer>(ends[1])};
   }
   if (narrow) {
@@ -267,6 +269,14 @@ void Recorder::on_detached(int descriptor, Bytes bytes) {
   unread = as_text(bytes);
   sent.clear();  // totals count from the adoption
   if (when_detached) when_detached();
+}
+
+void check_peer(int descriptor, const sockaddr_storage* told) {
+  if (!told) return;
+  sockaddr_storage asked{};
+  socklen_t size = sizeof asked;
+  EXPECT_EQ(::getpeername(descriptor, reinterpret_cast<sockaddr*>(&asked), &size), 0);
+  EXPECT_EQ(std::memcmp(&asked, told, size), 0);
 }
 
 std::string numbered(std::size_t size) {

@@ -132,6 +132,9 @@ class Recorder final : public SocketEvents {
   Engine* engine_;
 };
 
+// An address that was told with a socket is that of its far end.
+void check_peer(int descriptor, const sockaddr_storage* told);
+
 class ListenRecorder final : public ListenerEvents {
  public:
   Listener listener;
@@ -140,8 +143,9 @@ class ListenRecorder final : public ListenerEvents {
   Error why;
   std::function<void(int)> when_accepted;
 
-  void on_accepted(int descriptor) override {
+  void on_accepted(int descriptor, const sockaddr_storage* peer) override {
     EXPECT_EQ(closed, 0);
+    check_peer(descriptor, peer);
     accepted.push_back(descriptor);
     if (when_accepted) when_accepted(descriptor);
   }

@@ -310,7 +310,7 @@ std::size_t Connection::drop_oldest(std::size_t room) {
   std::size_t limit = budget(), before = work_ ? work_->out.size() : 0;
   if (before == 0 || before + room <= limit) return 0;
   std::size_t dropped =
-      work_->out.drop(loop().segments(), socket_.send_left, before + room - limit);
+      work_->out.drop(loop().segments(), socket_.send_left(), before + room - limit);
   shard().queued_bytes -= before - work_->out.size();
   return dropped;
 }

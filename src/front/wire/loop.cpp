@@ -156,17 +156,17 @@ void Loop::check_rates() {
 
 // --- Listeners -----------------------------------------------------------------------------------
 
-void Loop::Accepting::on_accepted(int fd) {
+void Loop::Accepting::on_accepted(int fd, const sockaddr_storage* peer) {
   loop.enter();
   loop.shard_.counters.accepted.add();
   bool ask_local = socket.any_address;
   if (loop.deal_.empty()) {
-    loop.adopt(fd, socket.local, ask_local);
+    loop.adopt(fd, socket.local, ask_local, peer);
     return;
   }
   Loop& target = *loop.deal_[loop.next_deal_++ % loop.deal_.size()];
   if (&target == &loop) {
-    loop.adopt(fd, socket.local, ask_local);
+    loop.adopt(fd, socket.local, ask_local, peer);
     return;
   }
   // Counted from here on: a stop that looks between the two loops must not find nobody.
@@ -209,11 +209,12 @@ void Loop::close_listeners(bool keep) {
 
 // --- Connections ---------------------------------------------------------------------------------
 
-void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local) {
+void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local,
+                 const sockaddr_storage* peer) {
   Connection* connection = nullptr;
   try {
     connection =
-        Connection::make(*this, ask(fd, ::getpeername),
+        Connection::make(*this, peer ? endpoint_of(*peer) : ask(fd, ::getpeername),
                          shard_.destinations.of(ask_local ? ask(fd, ::getsockname) : local));
     shard_.registry.add(*connection);
   } catch (const std::bad_alloc&) {

@@ -79,13 +79,15 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   void mark_dirty(Connection& connection);
   void want_to_go_on(Connection& connection);
   void want_rate_check();
-  void adopt(int fd, const core::Endpoint& local, bool ask_local);
+  // `peer` is the far address if it is known already.
+  void adopt(int fd, const core::Endpoint& local, bool ask_local,
+             const sockaddr_storage* peer = nullptr);
   void gone(Connection& connection);
 
  private:
   struct Accepting final : public io::ListenerEvents {
     Accepting(Loop& owner, const ListenSocket& from) : loop(owner), socket(from) {}
-    void on_accepted(int fd) override;
+    void on_accepted(int fd, const sockaddr_storage* peer) override;
     void on_accept_failed(const Error& why) override;
     void on_listener_closed(int fd) override;
     Loop& loop;

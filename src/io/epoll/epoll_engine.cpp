@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "io/unread.hpp"
 
 namespace sluice::io {
 namespace {
@@ -36,8 +35,7 @@ enum : std::uint16_t {
   kShutdownLater = 1 << 8,
   kDetaching = 1 << 9,
   kClosing = 1 << 10,  // close() was called, or it failed
-  kFailed = 1 << 11,   // `extra` holds the Failure
-  kAborting = 1 << 12,
+  kAborting = 1 << 11,
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
@@ -85,23 +83,16 @@ Result<void> EpollEngine::open() {
 // --- what the shard asks for ---------------------------------------------------------------------
 
 void EpollEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
-  socket.fd = fd;
-  socket.flags = 0;
-  socket.pending = 0;
-  socket.events = &events;
-  socket.sent_total = socket.send_left = socket.extra = 0;
-  socket.send_at = nullptr;
-  socket.send_more = nullptr;
-  int yes = 1;
+  socket.begin(fd, events);
   epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
-  counters_.syscalls += 2;
-  if (::ioctl(fd, FIONBIO, &yes) < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) {
-    fail(socket, failure_of(errno));
+  ++counters_.syscalls;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) {
+    fail(socket, errno);
     return;
   }
   if (already.empty()) return;
-  if (!hold_unread(socket, pool_, already)) {
-    fail(socket, {Errc::out_of_memory});
+  if (!activities_.hold_unread(socket, pool_, already)) {
+    fail(socket, ENOMEM);
     return;
   }
   want_turn(socket);
@@ -111,7 +102,8 @@ std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
   SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
   std::size_t total = total_size(parts), sent = 0;
   if (total == 0) return 0;
-  if (options_.inline_completions && !(socket.flags & kLeaving)) {
+  if (socket.flags & kLeaving) return 0;
+  if (options_.inline_completions) {
     ssize_t n;
     do {
       ++counters_.syscalls;
@@ -124,14 +116,19 @@ std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
         n = ::sendmsg(socket.fd, &message, MSG_NOSIGNAL);
       }
     } while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN) fail(socket, failure_of(errno));
+    if (n < 0 && errno != EAGAIN) {
+      fail(socket, errno);
+      return 0;
+    }
     if (n > 0) sent = std::size_t(n);
     counters_.sent_bytes += sent;
     socket.sent_total += sent;
     if (sent == total) return sent;
   }
-  if (!outgoing_.hold(socket, parts, sent)) fail(socket, {Errc::out_of_memory});
-  if (socket.flags & kLeaving) return sent;
+  if (!activities_.hold(socket, parts, sent)) {
+    fail(socket, ENOMEM);
+    return sent;
+  }
   if (sent == 0 && options_.inline_completions) {
     watch_for_room(socket);
   } else {
@@ -145,19 +142,19 @@ std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
 std::size_t EpollEngine::send_file(Socket& socket, int file, std::uint64_t offset,
                                    std::size_t length) {
   SLUICE_CHECK(socket.is_open() && !socket.sending());
-  if (length == 0) return 0;
-  if (!outgoing_.hold_file(socket, file, offset, length)) fail(socket, {Errc::out_of_memory});
-  if (socket.flags & kLeaving) return 0;
+  if (length == 0 || (socket.flags & kLeaving)) return 0;
   std::size_t sent = 0;
   if (options_.inline_completions) {
     ++counters_.syscalls;
-    ssize_t n = push_file(socket, kFileWindow);
-    if (n > 0) {
-      sent = std::size_t(n);
-      counters_.sent_bytes += sent;
-      outgoing_.advance(socket, sent);
-    }
-    if (!socket.sending()) return sent;
+    ssize_t n = push_file(socket.fd, file, offset, std::min(length, kFileWindow));
+    if (n > 0) sent = std::size_t(n);
+    counters_.sent_bytes += sent;
+    socket.sent_total += sent;
+    if (sent == length) return sent;
+  }
+  if (!activities_.hold_file(socket, file, offset + sent, length - sent)) {
+    fail(socket, ENOMEM);
+    return sent;
   }
   set(socket, kSendable);
   want_turn(socket);
@@ -208,11 +205,10 @@ void EpollEngine::end_watch(Socket& socket) {
   finished_.push_back(socket);
 }
 
-void EpollEngine::fail(Socket& socket, Failure failure) {
+void EpollEngine::fail(Socket& socket, int number) {
   if (socket.flags & kLeaving) return;
-  drop_unread(socket);
-  socket.extra = failure.pack();
-  set(socket, kClosing | kFailed);
+  socket.failure = failure_byte(number);
+  set(socket, kClosing);
   end_watch(socket);
 }
 
@@ -257,8 +253,7 @@ void EpollEngine::wait(base::Instant until) {
     serve(*socket);
   }
   if (now_ >= retry_at_) retry_listeners();
-  SocketList done;
-  done.splice(finished_);
+  EndedList done = std::exchange(finished_, {});
   while (Socket* socket = done.pop_front()) finish(*socket);
   if (!finished_listeners_.empty()) finish_listeners();
 }
@@ -284,7 +279,7 @@ void EpollEngine::handle(const epoll_event& event) {
     socklen_t size = sizeof number;
     ++counters_.syscalls;
     ::getsockopt(socket.fd, SOL_SOCKET, SO_ERROR, &number, &size);
-    if (number != 0) fail(socket, failure_of(number));
+    if (number != 0) fail(socket, number);
   }
   if (!(socket.flags & (kListed | kLeaving))) serve(socket);
 }
@@ -294,7 +289,7 @@ void EpollEngine::serve(Socket& socket) {
   if (socket.flags & kSendable) push(socket);
   if (socket.flags & kLeaving) return;
   if (!(socket.flags & (kPaused | kStarved))) {
-    if (socket.extra) {
+    if (has_unread(socket)) {
       deliver_unread(socket);
     } else if ((socket.flags & (kReadable | kEnded)) == kReadable) {
       if (starved_.empty()) {
@@ -307,19 +302,28 @@ void EpollEngine::serve(Socket& socket) {
   want_turn(socket);
 }
 
-// Asks for a turn when there is anything to do in it.
+// Asks for a turn when there is anything to do in it, else gives back what an idle socket does not
+// need.
 void EpollEngine::want_turn(Socket& socket) {
   if (socket.flags & (kListed | kLeaving)) return;
   bool sends = socket.flags & kSendable;
   bool receives = !(socket.flags & (kPaused | kStarved)) &&
-                  (socket.extra || (socket.flags & (kReadable | kEnded)) == kReadable);
-  if (!sends && !receives) return;
+                  (has_unread(socket) || (socket.flags & (kReadable | kEnded)) == kReadable);
+  if (!sends && !receives) {
+    activities_.rest(socket);
+    return;
+  }
+  Activity* activity = activities_.of(socket);
+  if (!activity) {
+    fail(socket, ENOMEM);
+    return;
+  }
   if (socket.flags & kStarved) {
     SocketList::remove(socket);
     clear(socket, kStarved);
   }
   set(socket, kListed);
-  next_turn_.push_back(socket);
+  next_turn_.push_back(*activity);
 }
 
 void EpollEngine::serve_starved() {
@@ -335,8 +339,13 @@ void EpollEngine::serve_starved() {
 void EpollEngine::starve(Socket& socket) {
   ++counters_.out_of_blocks;
   if (socket.flags & kListed) return;  // a handler has asked for a turn, which tries again
+  Activity* activity = activities_.of(socket);
+  if (!activity) {
+    fail(socket, ENOMEM);
+    return;
+  }
   set(socket, kStarved);
-  starved_.push_back(socket);
+  starved_.push_back(*activity);
 }
 
 void EpollEngine::receive(Socket& socket) {
@@ -367,13 +376,12 @@ void EpollEngine::receive(Socket& socket) {
     set(socket, kEnded);
     socket.events->on_end();
   } else if (errno != EAGAIN) {
-    fail(socket, failure_of(errno));
+    fail(socket, errno);
   }
 }
 
 void EpollEngine::deliver_unread(Socket& socket) {
-  auto [block, size] = unread_of(socket)->take();
-  if (unread_of(socket)->empty()) drop_unread(socket);
+  auto [block, size] = activities_.take_unread(socket);
   socket.events->on_received({block.get(), {block->data(), size}});
 }
 
@@ -386,28 +394,29 @@ void EpollEngine::push(Socket& socket) {
       set(socket, kSendable);
       break;
     }
-    Outgoing* outgoing = outgoing_of(socket);
+    const Activity& left = *socket.activity();
     ssize_t n;
     ++counters_.syscalls;
-    if (!outgoing) {
-      n = ::send(socket.fd, socket.send_at, socket.send_left, MSG_NOSIGNAL);
-    } else if (outgoing->file < 0) {
-      n = ::sendmsg(socket.fd, &outgoing->message, MSG_NOSIGNAL);
+    if (left.file >= 0) {
+      n = push_file(socket.fd, left.file, left.offset,
+                    std::min<std::size_t>(left.send_left, kFileWindow));
+    } else if (left.outgoing) {
+      n = ::sendmsg(socket.fd, &left.outgoing->message, MSG_NOSIGNAL);
     } else {
-      n = push_file(socket, kFileWindow);
+      n = ::send(socket.fd, left.send_at, left.send_left, MSG_NOSIGNAL);
     }
     if (n > 0) {
       counters_.sent_bytes += std::uint64_t(n);
-      outgoing_.advance(socket, std::size_t(n));
+      activities_.advance(socket, std::size_t(n));
       if (!socket.sending()) break;
     } else if (n == 0) {
-      fail(socket, {Errc::io_failed});  // the file has become shorter
+      fail(socket, EIO);  // the file has become shorter
       return;
     } else if (errno == EAGAIN) {
       watch_for_room(socket);
       break;
     } else if (errno != EINTR) {
-      fail(socket, failure_of(errno));
+      fail(socket, errno);
       return;
     }
   }
@@ -425,21 +434,23 @@ void EpollEngine::watch_for_room(Socket& socket) {
   set(socket, kRoomWatched);
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
   ++counters_.syscalls;
-  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket.fd, &event) < 0) fail(socket, failure_of(errno));
+  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket.fd, &event) < 0) fail(socket, errno);
 }
 
 void EpollEngine::finish(Socket& socket) {
-  outgoing_.drop(socket);
+  std::unique_ptr<Unread> unread = activities_.drop(socket);
   SocketEvents* events = std::exchange(socket.events, nullptr);
   int fd = std::exchange(socket.fd, -1);
   std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
-  std::uint64_t extra = std::exchange(socket.extra, 0);
-  std::unique_ptr<Unread> unread;
-  if (!(flags & kFailed)) unread.reset(reinterpret_cast<Unread*>(std::uintptr_t(extra)));
+  int failure = std::exchange(socket.failure, std::uint8_t(0));
   if (!(flags & kClosing)) {
     std::string storage;
-    events->on_detached(fd, unread ? unread->gather(storage) : Bytes());
-    return;
+    std::optional<Bytes> bytes = unread ? unread->gather(storage) : Bytes();
+    if (bytes) {
+      events->on_detached(fd, *bytes);
+      return;
+    }
+    failure = ENOMEM;
   }
   unread.reset();
   if (flags & kAborting) {
@@ -449,7 +460,7 @@ void EpollEngine::finish(Socket& socket) {
   }
   ++counters_.syscalls;
   ::close(fd);
-  events->on_closed(flags & kFailed ? to_error(Failure::unpack(extra)) : Error());
+  events->on_closed(to_error(failure_of(failure)));
 }
 
 // --- listeners -----------------------------------------------------------------------------------
@@ -482,10 +493,14 @@ void EpollEngine::accept_some(Listener& listener) {
 // False when the backlog is empty or cannot be accepted now.
 bool EpollEngine::accept_one(Listener& listener) {
   ++counters_.syscalls;
-  int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  sockaddr_storage peer;
+  peer.ss_family = AF_UNSPEC;
+  socklen_t size = sizeof peer;
+  int fd = ::accept4(listener.fd, reinterpret_cast<sockaddr*>(&peer), &size,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     ++counters_.accepted;
-    listener.events->on_accepted(fd);
+    listener.events->on_accepted(fd, &peer);
     return true;
   }
   switch (errno) {

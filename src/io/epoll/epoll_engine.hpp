@@ -13,10 +13,10 @@
 #include <memory>
 #include <vector>
 
+#include "io/activity_pool.hpp"
 #include "io/engine.hpp"
 #include "io/failure.hpp"
 #include "io/kept_blocks.hpp"
-#include "io/outgoing.hpp"
 #include "io/socket_list.hpp"
 
 namespace sluice::io {
@@ -62,7 +62,7 @@ class alignas(64) EpollEngine final : public Engine {
   void push(Socket& socket);
   void watch_for_room(Socket& socket);
   void want_turn(Socket& socket);
-  void fail(Socket& socket, Failure failure);
+  void fail(Socket& socket, int number);
   void end_watch(Socket& socket);
   void finish(Socket& socket);
   void accept_some(Listener& listener);
@@ -76,11 +76,11 @@ class alignas(64) EpollEngine final : public Engine {
   const EngineOptions options_;
   base::BlockPool pool_;
   KeptBlocks kept_;
-  OutgoingPool outgoing_;
+  ActivityPool activities_;
   SocketList next_turn_;  // to be served at the next wait()
   SocketList turn_;       // to be served in this one
   SocketList starved_;    // readable, but no block was left; in order of arrival
-  SocketList finished_;   // on_closed or on_detached is due
+  EndedList finished_;    // on_closed or on_detached is due
   std::vector<Listener*> finished_listeners_;
   std::vector<Listener*> resting_listeners_;  // accepting failed; tried again at retry_at_
   base::Instant retry_at_ = base::never;

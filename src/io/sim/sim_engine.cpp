@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "io/unread.hpp"
 
 namespace sluice::io {
 namespace {
@@ -21,8 +20,7 @@ enum : std::uint16_t {
   kShutdownLater = 1 << 3,
   kDetaching = 1 << 4,
   kClosing = 1 << 5,
-  kFailed = 1 << 6,  // `extra` holds the Failure
-  kAborting = 1 << 7,
+  kAborting = 1 << 6,
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
@@ -106,36 +104,39 @@ SimConnection& SimEngine::connection(const Socket& socket) {
 }
 
 void SimEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
-  socket.fd = fd;
-  socket.flags = 0;
-  socket.pending = 0;
-  socket.events = &events;
-  socket.sent_total = socket.send_left = socket.extra = 0;
-  socket.send_at = nullptr;
-  socket.send_more = nullptr;
-  open_.push_back(socket);
+  socket.begin(fd, events);
+  Activity* activity = activities_.of(socket);
+  if (!activity) {
+    fail(socket, Errc::out_of_memory);
+    return;
+  }
+  open_.push_back(*activity);
   if (Errc code = network_.count_one(SimOperation::adopt); code != Errc::none) {
-    fail(socket, {code});
-  } else if (!already.empty() && !hold_unread(socket, pool_, already)) {
-    fail(socket, {Errc::out_of_memory});
+    fail(socket, code);
+  } else if (!already.empty() && !activities_.hold_unread(socket, pool_, already)) {
+    fail(socket, Errc::out_of_memory);
   }
 }
 
 std::size_t SimEngine::send(Socket& socket, std::span<const iovec> parts) {
   SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
-  if (total_size(parts) == 0) return 0;
-  if (!outgoing_.hold(socket, parts, 0)) fail(socket, {Errc::out_of_memory});
-  if ((socket.flags & kLeaving) || !options_.inline_completions) return 0;
-  return push(socket);
+  if (total_size(parts) == 0 || (socket.flags & kLeaving)) return 0;
+  if (!activities_.hold(socket, parts, 0)) {
+    fail(socket, Errc::out_of_memory);
+    return 0;
+  }
+  return options_.inline_completions ? push(socket) : 0;
 }
 
 std::size_t SimEngine::send_file(Socket& socket, int file, std::uint64_t offset,
                                  std::size_t length) {
   SLUICE_CHECK(socket.is_open() && !socket.sending());
-  if (length == 0) return 0;
-  if (!outgoing_.hold_file(socket, file, offset, length)) fail(socket, {Errc::out_of_memory});
-  if ((socket.flags & kLeaving) || !options_.inline_completions) return 0;
-  return push(socket);
+  if (length == 0 || (socket.flags & kLeaving)) return 0;
+  if (!activities_.hold_file(socket, file, offset, length)) {
+    fail(socket, Errc::out_of_memory);
+    return 0;
+  }
+  return options_.inline_completions ? push(socket) : 0;
 }
 
 // Moves what the peer takes. Returns how many bytes that were.
@@ -149,12 +150,12 @@ std::size_t SimEngine::push(Socket& socket) {
     }
     ssize_t n = code == Errc::none ? push_some(socket) : 0;
     if (n <= 0) {
-      fail(socket, {code == Errc::none ? Errc::io_failed : code});
+      fail(socket, code == Errc::none ? Errc::io_failed : code);
       break;
     }
     if (connection.window != SIZE_MAX) connection.window -= std::size_t(n);
     counters_.sent_bytes += std::uint64_t(n);
-    outgoing_.advance(socket, std::size_t(n));
+    activities_.advance(socket, std::size_t(n));
   }
   return std::size_t(socket.sent_total - before);
 }
@@ -162,15 +163,16 @@ std::size_t SimEngine::push(Socket& socket) {
 // One contiguous run of the outstanding send. Like a system call; 0 at the end of a file.
 ssize_t SimEngine::push_some(Socket& socket) {
   SimConnection& connection = this->connection(socket);
-  Outgoing* outgoing = outgoing_of(socket);
-  std::size_t most = std::min<std::size_t>(socket.send_left, connection.window);
-  if (outgoing && outgoing->file >= 0) {
+  const Activity& left = *socket.activity();
+  Outgoing* outgoing = left.outgoing;
+  std::size_t most = std::min<std::size_t>(left.send_left, connection.window);
+  if (left.file >= 0) {
     std::string bytes(std::min<std::size_t>(most, 65536), '\0');
-    ssize_t n = ::pread(outgoing->file, bytes.data(), bytes.size(), off_t(outgoing->offset));
+    ssize_t n = ::pread(left.file, bytes.data(), bytes.size(), off_t(left.offset));
     if (n > 0) connection.to_peer.append(bytes, 0, std::size_t(n));
     return n;
   }
-  iovec run{const_cast<std::byte*>(socket.send_at), most};
+  iovec run{const_cast<std::byte*>(left.send_at), most};
   if (outgoing) {
     run = *outgoing->message.msg_iov;
     if (run.iov_len == 0) {
@@ -209,15 +211,14 @@ void SimEngine::detach(Socket& socket) {
 void SimEngine::leave(Socket& socket, std::uint16_t how) {
   set(socket, how);
   clear(socket, kStarved);
-  SocketList::remove(socket);
+  if (socket.activity()) SocketList::remove(socket);
   finished_.push_back(socket);
 }
 
-void SimEngine::fail(Socket& socket, Failure failure) {
+void SimEngine::fail(Socket& socket, Errc code) {
   if (socket.flags & kLeaving) return;
-  drop_unread(socket);
-  socket.extra = failure.pack();
-  leave(socket, kClosing | kFailed);
+  connection(socket).failure = code;
+  leave(socket, kClosing);
 }
 
 // --- a turn --------------------------------------------------------------------------------------
@@ -243,11 +244,10 @@ void SimEngine::wait(base::Instant) {
   turn.splice(open_);
   while (Socket* socket = turn.pop_front()) {
     clear(*socket, kStarved);
-    open_.push_back(*socket);
+    open_.push_back(*socket->activity());
     serve(*socket);
   }
-  SocketList done;
-  done.splice(finished_);
+  EndedList done = std::exchange(finished_, {});
   while (Socket* socket = done.pop_front()) finish(*socket);
   listeners = listeners_;
   for (Listener* listener : listeners) {
@@ -266,13 +266,12 @@ void SimEngine::serve(Socket& socket) {
   }
   if (socket.flags & kLeaving) return;
   if (connection(socket).peer_reset) {  // noticed by a paused socket too
-    fail(socket, {Errc::connection_reset});
+    fail(socket, Errc::connection_reset);
     return;
   }
   if (socket.flags & kPaused) return;
-  if (socket.extra) {
-    auto [block, size] = unread_of(socket)->take();
-    if (unread_of(socket)->empty()) drop_unread(socket);
+  if (has_unread(socket)) {
+    auto [block, size] = activities_.take_unread(socket);
     ++events_;
     socket.events->on_received({block.get(), {block->data(), size}});
     return;
@@ -294,7 +293,7 @@ void SimEngine::receive(Socket& socket) {
     return;
   }
   if (Errc code = network_.count_one(SimOperation::receive); code != Errc::none) {
-    fail(socket, {code});
+    fail(socket, code);
     return;
   }
   ++events_;
@@ -317,26 +316,28 @@ void SimEngine::starve(Socket& socket) {
   ++counters_.out_of_blocks;
   SocketList::remove(socket);
   set(socket, kStarved);
-  starved_.push_back(socket);
+  starved_.push_back(*socket.activity());
 }
 
 void SimEngine::finish(Socket& socket) {
-  outgoing_.drop(socket);
+  std::unique_ptr<Unread> unread = activities_.drop(socket);
   SocketEvents* events = std::exchange(socket.events, nullptr);
   int fd = std::exchange(socket.fd, -1);
   std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
-  std::uint64_t extra = std::exchange(socket.extra, 0);
-  std::unique_ptr<Unread> unread;
-  if (!(flags & kFailed)) unread.reset(reinterpret_cast<Unread*>(std::uintptr_t(extra)));
+  Errc failure = std::exchange(network_.at(fd).connection->failure, Errc::none);
   ++events_;
   if (!(flags & kClosing)) {
     std::string storage;
-    events->on_detached(fd, unread ? unread->gather(storage) : Bytes());
-    return;
+    std::optional<Bytes> bytes = unread ? unread->gather(storage) : Bytes();
+    if (bytes) {
+      events->on_detached(fd, *bytes);
+      return;
+    }
+    failure = Errc::out_of_memory;
   }
   unread.reset();
   network_.close(fd, flags & kAborting);
-  events->on_closed(flags & kFailed ? to_error(Failure::unpack(extra)) : Error());
+  events->on_closed(failure);
 }
 
 // --- listeners -----------------------------------------------------------------------------------
@@ -364,7 +365,7 @@ void SimEngine::accept_some(Listener& listener, std::size_t most) {
     int fd = backlog.front();
     backlog.erase(backlog.begin());
     ++counters_.accepted;
-    listener.events->on_accepted(fd);
+    listener.events->on_accepted(fd, nullptr);
   }
 }
 

@@ -27,10 +27,10 @@
 #include <utility>
 #include <vector>
 
+#include "io/activity_pool.hpp"
 #include "io/engine.hpp"
 #include "io/failure.hpp"
 #include "io/kept_blocks.hpp"
-#include "io/outgoing.hpp"
 #include "io/socket_list.hpp"
 
 namespace sluice::io {
@@ -43,6 +43,7 @@ struct SimConnection {
   std::size_t window = SIZE_MAX;  // bytes that the peer still takes
   bool peer_ended = false, peer_reset = false, peer_closed = false;
   bool server_ended = false, server_reset = false, server_closed = false;
+  Errc failure = Errc::none;  // what the engine will tell
 };
 
 // The far end of a connection. A value: copies are the same peer.
@@ -164,7 +165,7 @@ class SimEngine final : public Engine {
   ssize_t push_some(Socket& socket);
   void starve(Socket& socket);
   void leave(Socket& socket, std::uint16_t how);
-  void fail(Socket& socket, Failure failure);
+  void fail(Socket& socket, Errc code);
   void finish(Socket& socket);
   void accept_some(Listener& listener, std::size_t most);
   void finish_listener(Listener& listener);
@@ -173,8 +174,9 @@ class SimEngine final : public Engine {
   const EngineOptions options_;
   base::BlockPool pool_;
   KeptBlocks kept_;
-  OutgoingPool outgoing_;
-  SocketList open_, starved_, finished_;
+  ActivityPool activities_;
+  SocketList open_, starved_;  // every socket that has not ended is in one of them
+  EndedList finished_;
   std::vector<Listener*> listeners_;
   std::size_t events_ = 0;  // told so far
   std::atomic<bool> woken_{false};

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "io/unread.hpp"
 
 namespace sluice::io {
 namespace {
@@ -36,8 +34,7 @@ enum : std::uint16_t {
   kShutdownLater = 1 << 10,
   kDetaching = 1 << 11,
   kClosing = 1 << 12,  // close() was called, or it failed
-  kFailed = 1 << 13,   // `extra` holds the Failure
-  kAborting = 1 << 14,
+  kAborting = 1 << 13,
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
@@ -169,8 +166,7 @@ void UringEngine::wait(base::Instant until) {
     serve(*socket);
   }
   if (now_ >= retry_at_) retry_listeners();
-  SocketList done;
-  done.splice(finished_);
+  EndedList done = std::exchange(finished_, {});
   while (Socket* socket = done.pop_front()) finish(*socket);
   if (!finished_listeners_.empty()) finish_listeners();
 }
@@ -224,19 +220,7 @@ void UringEngine::wake() {
 // --- receiving -----------------------------------------------------------------------------------
 
 void UringEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
-  socket.fd = fd;
-  socket.flags = 0;
-  socket.pending = 0;
-  socket.events = &events;
-  socket.sent_total = socket.send_left = socket.extra = 0;
-  socket.send_at = nullptr;
-  socket.send_more = nullptr;
-  int yes = 1;
-  ++counters_.syscalls;
-  if (::ioctl(fd, FIONBIO, &yes) < 0) {
-    fail(socket, failure_of(errno));
-    return;
-  }
+  socket.begin(fd, events);
   if (!already.empty()) hold(socket, already);
   want_turn(socket);
   settle(socket);
@@ -263,7 +247,7 @@ void UringEngine::received(Socket& socket, int result, unsigned flags) {
     base::Block& block = receive_ring_.block(id);
     auto size = std::size_t(result);
     counters_.received_bytes += size;
-    if (!(socket.flags & (kPaused | kLeaving)) && !socket.extra) [[likely]] {
+    if (!(socket.flags & (kPaused | kLeaving)) && !has_unread(socket)) [[likely]] {
       socket.events->on_received({&block, {block.data(), size}});
     } else if (!(socket.flags & kClosing)) {
       hold(socket, {block.data(), size});
@@ -279,7 +263,7 @@ void UringEngine::received(Socket& socket, int result, unsigned flags) {
     } else if (result == -ENOBUFS) {
       starve(socket);
     } else if (result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
-      fail(socket, failure_of(-result));
+      fail(socket, -result);
     }
   }
   if (!more) settle(socket);
@@ -287,8 +271,8 @@ void UringEngine::received(Socket& socket, int result, unsigned flags) {
 
 // Keeps bytes that the handler does not want now, and stops more from coming.
 void UringEngine::hold(Socket& socket, Bytes bytes) {
-  if (!hold_unread(socket, pool_, bytes)) {
-    fail(socket, {Errc::out_of_memory});
+  if (!activities_.hold_unread(socket, pool_, bytes)) {
+    fail(socket, ENOMEM);
     return;
   }
   if (socket.flags & kReceiving) cancel(socket, kCancelReceive);
@@ -298,8 +282,13 @@ void UringEngine::starve(Socket& socket) {
   ++counters_.out_of_blocks;
   ran_dry_ = true;
   if (socket.flags & (kLeaving | kPaused | kListed)) return;  // armed again when it is served
+  Activity* activity = activities_.of(socket);
+  if (!activity) {
+    fail(socket, ENOMEM);
+    return;
+  }
   set(socket, kStarved);
-  starved_.push_back(socket);
+  starved_.push_back(*activity);
 }
 
 // In order of arrival, and no more than there are blocks: the others would only run dry again.
@@ -308,6 +297,7 @@ void UringEngine::rearm_starved() {
     Socket* socket = starved_.pop_front();
     if (!socket) return;
     clear(*socket, kStarved);
+    activities_.rest(*socket);
     settle(*socket);
   }
 }
@@ -324,19 +314,23 @@ void UringEngine::resume(Socket& socket) {
 
 std::size_t UringEngine::send(Socket& socket, std::span<const iovec> parts) {
   SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
-  if (total_size(parts) == 0) return 0;
-  if (!outgoing_.hold(socket, parts, 0)) fail(socket, {Errc::out_of_memory});
-  if (!(socket.flags & kLeaving)) queue_send(socket);
+  if (total_size(parts) == 0 || (socket.flags & kLeaving)) return 0;
+  if (activities_.hold(socket, parts, 0)) {
+    queue_send(socket);
+  } else {
+    fail(socket, ENOMEM);
+  }
   return 0;
 }
 
 void UringEngine::queue_send(Socket& socket) {
   io_uring_sqe& sqe = entry();
-  if (Outgoing* outgoing = outgoing_of(socket)) {
-    io_uring_prep_sendmsg(&sqe, socket.fd, &outgoing->message, MSG_NOSIGNAL);
+  const Activity& left = *socket.activity();
+  if (left.outgoing) {
+    io_uring_prep_sendmsg(&sqe, socket.fd, &left.outgoing->message, MSG_NOSIGNAL);
   } else {
-    std::size_t size = std::min<std::size_t>(socket.send_left, kSendMost);
-    io_uring_prep_send(&sqe, socket.fd, socket.send_at, size, MSG_NOSIGNAL);
+    std::size_t size = std::min<std::size_t>(left.send_left, kSendMost);
+    io_uring_prep_send(&sqe, socket.fd, left.send_at, size, MSG_NOSIGNAL);
   }
   io_uring_sqe_set_data64(&sqe, data_of(socket, kSend));
   ++socket.pending;
@@ -346,19 +340,18 @@ void UringEngine::queue_send(Socket& socket) {
 void UringEngine::sent(Socket& socket, int result) {
   --socket.pending;
   clear(socket, kSending);
-  Outgoing* outgoing = outgoing_of(socket);
   bool again = result == -EAGAIN || result == -EINTR;
   if (socket.flags & kLeaving) {
     settle(socket);
   } else if (result < 0 && !again) {
-    fail(socket, failure_of(-result));
-  } else if (outgoing && outgoing->file >= 0) {
+    fail(socket, -result);
+  } else if (socket.activity()->file >= 0) {
     if (push(socket) > 0) progressed(socket);
   } else if (again || result == 0) {
     queue_send(socket);
   } else {
     counters_.sent_bytes += std::uint64_t(result);
-    outgoing_.advance(socket, std::size_t(result));
+    activities_.advance(socket, std::size_t(result));
     if (socket.sending()) queue_send(socket);
     progressed(socket);
   }
@@ -377,9 +370,11 @@ void UringEngine::progressed(Socket& socket) {
 std::size_t UringEngine::send_file(Socket& socket, int file, std::uint64_t offset,
                                    std::size_t length) {
   SLUICE_CHECK(socket.is_open() && !socket.sending());
-  if (length == 0) return 0;
-  if (!outgoing_.hold_file(socket, file, offset, length)) fail(socket, {Errc::out_of_memory});
-  if (socket.flags & kLeaving) return 0;
+  if (length == 0 || (socket.flags & kLeaving)) return 0;
+  if (!activities_.hold_file(socket, file, offset, length)) {
+    fail(socket, ENOMEM);
+    return 0;
+  }
   if (options_.inline_completions) return push(socket);
   set(socket, kSendable);
   want_turn(socket);
@@ -394,13 +389,15 @@ std::size_t UringEngine::push(Socket& socket) {
   std::size_t total = 0;
   for (int i = 0; i < kPushes && socket.sending(); ++i) {
     ++counters_.syscalls;
-    ssize_t n = push_file(socket, kFileWindow);
+    const Activity& left = *socket.activity();
+    ssize_t n = push_file(socket.fd, left.file, left.offset,
+                          std::min<std::size_t>(left.send_left, kFileWindow));
     if (n > 0) {
       total += std::size_t(n);
       counters_.sent_bytes += std::uint64_t(n);
-      outgoing_.advance(socket, std::size_t(n));
+      activities_.advance(socket, std::size_t(n));
     } else if (n == 0) {
-      fail(socket, {Errc::io_failed});  // the file has become shorter
+      fail(socket, EIO);  // the file has become shorter
       return total;
     } else if (errno == EAGAIN) {
       io_uring_sqe& sqe = entry();
@@ -410,7 +407,7 @@ std::size_t UringEngine::push(Socket& socket) {
       set(socket, kSending);
       return total;
     } else if (errno != EINTR) {
-      fail(socket, failure_of(errno));
+      fail(socket, errno);
       return total;
     }
   }
@@ -438,9 +435,8 @@ void UringEngine::serve(Socket& socket) {
     if (push(socket) > 0) progressed(socket);
   }
   if (!(socket.flags & (kPaused | kLeaving))) {
-    if (socket.extra) {
-      auto [block, size] = unread_of(socket)->take();
-      if (unread_of(socket)->empty()) drop_unread(socket);
+    if (has_unread(socket)) {
+      auto [block, size] = activities_.take_unread(socket);
       socket.events->on_received({block.get(), {block->data(), size}});
     } else if ((socket.flags & (kEndSeen | kEndTold)) == kEndSeen) {
       set(socket, kEndTold);
@@ -448,6 +444,7 @@ void UringEngine::serve(Socket& socket) {
     }
   }
   want_turn(socket);
+  activities_.rest(socket);
   settle(socket);
 }
 
@@ -455,11 +452,16 @@ void UringEngine::serve(Socket& socket) {
 void UringEngine::want_turn(Socket& socket) {
   if (socket.flags & (kListed | kLeaving)) return;
   bool tells = !(socket.flags & kPaused) &&
-               (socket.extra || (socket.flags & (kEndSeen | kEndTold)) == kEndSeen);
+               (has_unread(socket) || (socket.flags & (kEndSeen | kEndTold)) == kEndSeen);
   if (!tells && !(socket.flags & kSendable)) return;
+  Activity* activity = activities_.of(socket);
+  if (!activity) {
+    fail(socket, ENOMEM);
+    return;
+  }
   leave_lists(socket);
   set(socket, kListed);
-  next_turn_.push_back(socket);
+  next_turn_.push_back(*activity);
 }
 
 // After an operation has ended or the wishes have changed: arms the receive again, or ends the
@@ -472,9 +474,10 @@ void UringEngine::settle(Socket& socket) {
     return;
   }
   constexpr std::uint16_t kNotNow = kReceiving | kPaused | kEndSeen | kStarved;
-  if (!(socket.flags & kNotNow) && !socket.extra) arm_receive(socket);
+  if (!(socket.flags & kNotNow) && !has_unread(socket)) arm_receive(socket);
 }
 
+// Not the list of those that have ended, which nobody leaves.
 void UringEngine::leave_lists(Socket& socket) {
   if (socket.flags & (kListed | kStarved)) SocketList::remove(socket);
   clear(socket, kListed | kStarved);
@@ -503,7 +506,9 @@ void UringEngine::cancelled(Socket& socket, Operation operation, int result) {
 void UringEngine::close(Socket& socket, CloseMode mode) {
   if (mode == CloseMode::abort) set(socket, kAborting);
   if (socket.flags & kClosing) return;
+  bool ended = (socket.flags & kDetaching) && (socket.flags & kListed);
   set(socket, kClosing);
+  if (ended) return;
   leave_lists(socket);
   bool cut = mode == CloseMode::abort;
   if (!cut && socket.pending > 0) {
@@ -526,11 +531,10 @@ void UringEngine::detach(Socket& socket) {
   settle(socket);
 }
 
-void UringEngine::fail(Socket& socket, Failure failure) {
+void UringEngine::fail(Socket& socket, int number) {
   if (socket.flags & kClosing) return;
-  drop_unread(socket);
-  socket.extra = failure.pack();
-  set(socket, kClosing | kFailed);
+  socket.failure = failure_byte(number);
+  set(socket, kClosing);
   leave_lists(socket);
   cancel(socket, kCancelReceive);
   cancel(socket, kCancelSend);
@@ -538,17 +542,19 @@ void UringEngine::fail(Socket& socket, Failure failure) {
 }
 
 void UringEngine::finish(Socket& socket) {
-  outgoing_.drop(socket);
+  std::unique_ptr<Unread> unread = activities_.drop(socket);
   SocketEvents* events = std::exchange(socket.events, nullptr);
   int fd = std::exchange(socket.fd, -1);
   std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
-  std::uint64_t extra = std::exchange(socket.extra, 0);
-  std::unique_ptr<Unread> unread;
-  if (!(flags & kFailed)) unread.reset(reinterpret_cast<Unread*>(std::uintptr_t(extra)));
+  int failure = std::exchange(socket.failure, std::uint8_t(0));
   if (!(flags & kClosing)) {
     std::string storage;
-    events->on_detached(fd, unread ? unread->gather(storage) : Bytes());
-    return;
+    std::optional<Bytes> bytes = unread ? unread->gather(storage) : Bytes();
+    if (bytes) {
+      events->on_detached(fd, *bytes);
+      return;
+    }
+    failure = ENOMEM;
   }
   unread.reset();
   if (flags & kAborting) {
@@ -558,7 +564,7 @@ void UringEngine::finish(Socket& socket) {
   }
   ++counters_.syscalls;
   ::close(fd);
-  events->on_closed(flags & kFailed ? to_error(Failure::unpack(extra)) : Error());
+  events->on_closed(to_error(failure_of(failure)));
 }
 
 }  // namespace sluice::io

@@ -13,9 +13,9 @@
 #include <memory>
 #include <vector>
 
+#include "io/activity_pool.hpp"
 #include "io/engine.hpp"
 #include "io/failure.hpp"
-#include "io/outgoing.hpp"
 #include "io/socket_list.hpp"
 #include "io/uring/receive_ring.hpp"
 
@@ -87,7 +87,7 @@ class alignas(64) UringEngine final : public Engine {
   void want_turn(Socket& socket);
   void settle(Socket& socket);
   void leave_lists(Socket& socket);
-  void fail(Socket& socket, Failure failure);
+  void fail(Socket& socket, int number);
   void finish(Socket& socket);
 
   void arm_accept(Listener& listener);
@@ -108,12 +108,12 @@ class alignas(64) UringEngine final : public Engine {
   const EngineOptions options_;
   base::BlockPool pool_;
   ReceiveRing receive_ring_;
-  OutgoingPool outgoing_;
+  ActivityPool activities_;
   io_uring ring_{};
   bool ring_made_ = false, enabled_ = false;
   SocketList next_turn_;            // to be served at the next wait()
   SocketList starved_;              // bytes have come, but no block was left; in order of arrival
-  SocketList finished_;             // on_closed or on_detached is due
+  EndedList finished_;              // on_closed or on_detached is due
   bool ran_dry_ = false;            // in this turn
   std::vector<Accepted> accepted_;  // to be told, when more came than one turn may take
   std::size_t accepted_in_turn_ = 0;

@@ -83,7 +83,7 @@ void UringEngine::accepted(Listener& listener, int result, unsigned flags) {
     ++counters_.accepted;
     if (accepted_.empty() && accepted_in_turn_ < options_.accepts_per_wake) {
       ++accepted_in_turn_;
-      listener.events->on_accepted(result);
+      listener.events->on_accepted(result, nullptr);
     } else {
       accepted_.push_back({&listener, result});
     }
@@ -103,7 +103,7 @@ void UringEngine::tell_accepted(std::size_t most) {
   std::size_t now = std::min(most, waiting.size());
   for (std::size_t i = 0; i < now; ++i) {
     ++accepted_in_turn_;
-    waiting[i].listener->events->on_accepted(waiting[i].fd);
+    waiting[i].listener->events->on_accepted(waiting[i].fd, nullptr);
   }
   accepted_.insert(accepted_.begin(), waiting.begin() + std::ptrdiff_t(now), waiting.end());
 }
@@ -160,7 +160,7 @@ void UringEngine::finish_listener(Listener& listener) {
   waiting.swap(accepted_);
   for (const Accepted& one : waiting) {
     if (one.listener == &listener) {
-      listener.events->on_accepted(one.fd);
+      listener.events->on_accepted(one.fd, nullptr);
     } else {
       accepted_.push_back(one);
     }
@@ -181,7 +181,7 @@ void UringEngine::accept_backlog(Listener& listener) {
     int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       ++counters_.accepted;
-      listener.events->on_accepted(fd);
+      listener.events->on_accepted(fd, nullptr);
     } else if (errno == EAGAIN) {
       return;
     } else if (is_lasting(errno)) {

@@ -1,0 +1,186 @@
+// tests/io/engine_memory_test.cpp - an idle socket has nothing of the engine's, a steady load
+// allocates nothing, and running out of memory ends one socket only.
+//
+// Layer: tests.
+#include <memory>
+#include <vector>
+
+#include "harness.hpp"
+#include "support/new_hook.hpp"
+
+namespace sluice::io {
+namespace {
+
+class EngineMemory : public EngineTest {};
+
+INSTANTIATE_TEST_SUITE_P(Engines, EngineMemory, testing::ValuesIn(all_setups()),
+                         [](const auto& setup) { return name_of(setup.param); });
+
+// Notes what it is told, and asks for no memory.
+class Counting final : public SocketEvents {
+ public:
+  Socket socket;
+  std::size_t received = 0;
+  int closed = 0;
+  Errc why = Errc::none;
+
+  void on_received(const Received& bytes) override { received += bytes.bytes.size(); }
+  void on_end() override {}
+  void on_sent(std::uint64_t) override {}
+  void on_closed(const Error& error) override {
+    ++closed;
+    why = error.code;
+  }
+  void on_detached(int, Bytes) override { ADD_FAILURE(); }
+};
+
+void turns(Engine& engine) {
+  for (int i = 0; i < 6; ++i) engine.wait(base::Instant::min());
+}
+
+// What a socket lives through while the nth request for memory fails, until none does.
+template <class Life>
+void fail_each(Harness& harness, Life&& life) {
+  Engine& engine = harness.engine();
+  int ended = 0;
+  for (std::size_t nth = 1;; ++nth) {
+    ASSERT_LT(nth, 100u);
+    Counting failing, other;
+    auto [fd, peer] = harness.connect(true);
+    auto [other_fd, other_peer] = harness.connect();
+    engine.adopt(other.socket, other_fd, other);
+    life(failing, fd, *peer, nth);
+    const bool all_went_well = test::fail_after != 0;
+    test::fail_after = 0;
+    turns(engine);
+    if (failing.closed > 0) {
+      EXPECT_EQ(failing.why, Errc::out_of_memory);
+      ++ended;
+    }
+    other_peer->send("x");
+    ASSERT_TRUE(harness.until([&, &other = other] { return other.received == 1; }));
+    engine.close(other.socket, CloseMode::graceful);
+    if (failing.closed == 0) engine.close(failing.socket, CloseMode::abort);
+    ASSERT_TRUE(harness.until(
+        [&, &failing = failing, &other = other] { return failing.closed + other.closed == 2; }));
+    if (all_went_well) break;
+  }
+  if (!harness.is_simulated()) {
+    EXPECT_GT(ended, 0);
+  }
+}
+
+TEST_P(EngineMemory, AnIdleSocketHasNothingOfTheEngines) {
+  auto [fd, peer] = harness().connect();
+  Recorder recorder(engine());
+  recorder.when_received = [&](const Received&) { recorder.send("pong"); };
+  recorder.adopt(engine(), fd, as_bytes(std::string_view("already")));
+  std::string got;
+  ASSERT_TRUE(harness().until([&, &far = peer] { return (got += far->take()) == "pong"; }));
+  for (int i = 0; i < 10; ++i) {
+    got.clear();
+    peer->send("ping");
+    ASSERT_TRUE(harness().until([&, &far = peer] { return (got += far->take()) == "pong"; }));
+  }
+  engine().pause(recorder.socket);
+  peer->send("more");
+  harness().some_turns();
+  engine().resume(recorder.socket);
+  ASSERT_TRUE(harness().until([&, &far = peer] { return (got += far->take()) == "pongpong"; }));
+  harness().some_turns();
+  EXPECT_FALSE(recorder.socket.sending());
+  // The sim keeps all of its sockets in lists.
+  if (!harness().is_simulated()) {
+    EXPECT_EQ(recorder.socket.kept, 0u);
+  }
+  recorder.close();
+  ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+}
+
+TEST_P(EngineMemory, OutstandingSendsAllocateNothingInTheLongRun) {
+  if (harness().is_simulated()) return;  // its peers keep strings
+  auto [fd, peer] = harness().connect(true);
+  Counting events;
+  engine().adopt(events.socket, fd, events);
+  const std::string text = numbered(50'000);
+  auto* bytes = const_cast<char*>(text.data());
+  iovec parts[] = {{bytes, 20'000}, {bytes + 20'000, 10'000}, {bytes + 30'000, 20'000}};
+  char sink[65536];
+  std::size_t asked = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::size_t taken = engine().send(events.socket, parts);
+    std::size_t got = 0;
+    ASSERT_TRUE(harness().until([&, &far = peer] {
+      got += far->take(sizeof sink).size();
+      asked += test::count_news([&] { engine().wait(base::Instant::min()); });
+      return got == text.size();
+    }));
+    ASSERT_TRUE(harness().until([&] { return !events.socket.sending(); }));
+    if (round == 10) asked = 0;
+    ASSERT_LE(taken, text.size());
+  }
+  EXPECT_EQ(asked, 0u);
+  engine().close(events.socket, CloseMode::abort);
+  ASSERT_TRUE(harness().until([&] { return events.closed == 1; }));
+}
+
+TEST_P(EngineMemory, NoneForASendEndsThatSocketOnly) {
+  if (harness().is_simulated()) return;  // the memory is the peer's
+  const std::string text = numbered(1 << 20);
+  auto* bytes = const_cast<char*>(text.data());
+  iovec parts[] = {{bytes, 400'000}, {bytes + 400'000, 300'000}, {bytes + 700'000, 300'000}};
+  fail_each(harness(), [&](Counting& events, int fd, Peer&, std::size_t nth) {
+    engine().adopt(events.socket, fd, events);
+    turns(engine());
+    test::fail_after = nth;
+    std::size_t gone = engine().send(events.socket, parts);
+    EXPECT_LT(gone, text.size());
+    if (!events.socket.sending()) {
+      EXPECT_EQ(engine().send(events.socket, parts), 0u);
+    }
+    turns(engine());
+  });
+}
+
+TEST_P(EngineMemory, NoneForHeldBytesEndsThatSocketOnly) {
+  fail_each(harness(), [&](Counting& events, int fd, Peer& peer, std::size_t nth) {
+    test::fail_after = nth;
+    engine().adopt(events.socket, fd, events, as_bytes(std::string_view("read before")));
+    test::fail_after = 0;
+    turns(engine());
+    if (events.closed > 0) return;
+    EXPECT_EQ(events.received, 11u);
+    engine().pause(events.socket);
+    for (int i = 0; i < 3; ++i) peer.send("some more");
+    test::fail_after = nth;
+    turns(engine());
+    engine().resume(events.socket);
+    turns(engine());
+  });
+}
+
+TEST_P(EngineMemory, NoneForClosingIsNeeded) {
+  std::vector<std::unique_ptr<Counting>> all;
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < 20; ++i) {
+    auto [fd, peer] = harness().connect();
+    peers.push_back(std::move(peer));
+    all.push_back(std::make_unique<Counting>());
+    engine().adopt(all.back()->socket, fd, *all.back());
+  }
+  turns(engine());
+  EXPECT_EQ(test::count_news([&] {
+              for (auto& each : all) engine().close(each->socket, CloseMode::graceful);
+            }),
+            0u);
+  ASSERT_TRUE(harness().until([&] {
+    for (auto& each : all) {
+      if (each->closed != 1) return false;
+    }
+    return true;
+  }));
+  for (auto& each : all) EXPECT_EQ(each->why, Errc::none);
+}
+
+}  // namespace
+}  // namespace sluice::io
