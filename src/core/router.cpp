@@ -6,7 +6,7 @@
 namespace sluice::core {
 
 struct Router::Node {
-  std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
+  Literals literals;
   std::unique_ptr<Node> parameter;  // {name}
   std::string parameter_name;
   // What is served here.
@@ -21,6 +21,38 @@ struct Router::Node {
     return for_websocket ? websocket != nullptr : !routes.empty();
   }
 };
+
+// --- Literals ------------------------------------------------------------------------------------
+
+namespace {
+
+// Which bit of Literals::sizes_ stands for names of this size.
+std::uint64_t bit_of(std::size_t size) {
+  return std::uint64_t{1} << std::min<std::size_t>(size, 63);
+}
+
+}  // namespace
+
+Router::Node* Router::Literals::find(std::string_view name) const {
+  if ((sizes_ & bit_of(name.size())) == 0) return nullptr;
+  auto at = place_of(name);
+  return at != nodes_.end() && at->first == name ? at->second.get() : nullptr;
+}
+
+Router::Node& Router::Literals::find_or_add(std::string_view name) {
+  if (Node* found = find(name)) return *found;
+  sizes_ |= bit_of(name.size());
+  return *nodes_.emplace(place_of(name), std::string(name), std::make_unique<Node>())->second;
+}
+
+Router::Literals::Nodes::const_iterator Router::Literals::place_of(std::string_view name) const {
+  return std::lower_bound(nodes_.begin(), nodes_.end(), name,
+                          [](const auto& node, std::string_view wanted) {
+                            if (node.first.size() != wanted.size())
+                              return node.first.size() < wanted.size();
+                            return std::string_view(node.first) < wanted;
+                          });
+}
 
 Router::Router() : root_(std::make_unique<Node>()) {}
 Router::~Router() = default;
@@ -72,11 +104,7 @@ Result<Router::Node*> Router::place(std::string_view pattern) {
       if (segment.find_first_of("{}") != std::string_view::npos) {
         return bad_pattern(pattern, "a parameter is a whole segment, {name}");
       }
-      auto found = node->literals.find(segment);
-      if (found == node->literals.end()) {
-        found = node->literals.emplace(std::string(segment), std::make_unique<Node>()).first;
-      }
-      node = found->second.get();
+      node = &node->literals.find_or_add(segment);
     }
     if (last) return node;
     left.remove_prefix(slash + 1);
@@ -137,15 +165,15 @@ Result<void> Router::add_body_mode(std::string_view prefix, const RouteOptions& 
 // taken back.
 const Router::Node* Router::walk(const Node& node, std::string_view rest, Params& params,
                                  bool websocket) const {
-  std::size_t slash = rest.find('/');
+  std::size_t slash = rest.empty() ? std::string_view::npos : rest.find('/');
   std::string_view segment = rest.substr(0, slash);
   bool last = slash == std::string_view::npos;
   auto follow = [&](const Node& child) -> const Node* {
     if (last) return child.serves(websocket) ? &child : nullptr;
     return walk(child, rest.substr(slash + 1), params, websocket);
   };
-  if (auto found = node.literals.find(segment); found != node.literals.end()) {
-    if (const Node* match = follow(*found->second)) return match;
+  if (const Node* found = node.literals.find(segment)) {
+    if (const Node* match = follow(*found)) return match;
   }
   if (node.parameter && !segment.empty()) {
     std::size_t before = params.size();
@@ -185,6 +213,7 @@ const WebSocketHandlers* Router::find_websocket(std::string_view path, Params& p
 }
 
 const RouteOptions* Router::body_mode(std::string_view path) const {
+  if (body_modes_.empty()) return nullptr;
   const RouteOptions* best = nullptr;
   std::size_t longest = 0;
   for (const auto& [prefix, options] : body_modes_) {

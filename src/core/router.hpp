@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -62,6 +61,18 @@ class Router {
 
  private:
   struct Node;
+  // The children of a node that are literal segments, by the size of their names, then their bytes.
+  class Literals {
+   public:
+    Node* find(std::string_view name) const;
+    Node& find_or_add(std::string_view name);
+
+   private:
+    using Nodes = std::vector<std::pair<std::string, std::unique_ptr<Node>>>;
+    Nodes::const_iterator place_of(std::string_view name) const;
+    Nodes nodes_;
+    std::uint64_t sizes_ = 0;  // bit n: some name has n bytes (63: or more)
+  };
   Result<Node*> place(std::string_view pattern);
   Result<void> add_route(std::string_view method, std::string_view pattern, Route route);
   const Node* walk(const Node& node, std::string_view rest, Params& params, bool websocket) const;

@@ -150,6 +150,19 @@ TEST(Router, BodyModesByTheLongestPrefix) {
   EXPECT_EQ(router.body_mode("/up/small/x")->body_bytes, 20u);
 }
 
+TEST(Router, SegmentsOfEverySizeAndOfOneSize) {
+  Router router;
+  std::vector<std::string> paths;
+  for (std::size_t size = 0; size < 130; ++size) paths.push_back("/" + std::string(size, 'x'));
+  for (char c = 'z'; c >= 'a'; --c) paths.push_back(std::string("/same") + c);
+  for (const std::string& path : paths) ASSERT_TRUE(router.add("GET", path, nothing, {}));
+  for (const std::string& path : paths) {
+    EXPECT_EQ(find(router, "GET", path), "GET " + path);
+    EXPECT_EQ(find(router, "GET", path + "-"), "404");
+    EXPECT_FALSE(router.add("GET", path, nothing, {})) << path << " is taken";
+  }
+}
+
 TEST(Router, IsEmptyUntilARouteIsAdded) {
   Router router;
   EXPECT_TRUE(router.empty());

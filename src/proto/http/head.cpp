@@ -133,23 +133,6 @@ std::string_view find_in(const std::vector<Field>& fields, std::string_view name
 std::string_view RequestHead::find(FieldId id) const { return find_in(fields, id); }
 std::string_view RequestHead::find(std::string_view name) const { return find_in(fields, name); }
 
-void RequestHead::clear() {
-  method = Method::other;
-  form = TargetForm::origin;
-  body = BodyKind::none;
-  minor = 1;
-  keep_alive = true;
-  expect_continue = false;
-  upgrade = false;
-  method_text = {};
-  target = {};
-  path = {};
-  query = {};
-  host = {};
-  content_length = 0;
-  fields.clear();
-}
-
 std::string_view ResponseHead::find(FieldId id) const { return find_in(fields, id); }
 std::string_view ResponseHead::find(std::string_view name) const { return find_in(fields, name); }
 

@@ -25,7 +25,8 @@ enum class Method : std::uint8_t {
 // Methods are case-sensitive (RFC 9110 section 9.1).
 Method method_of(std::string_view token);
 
-// Fields that somebody looks up on every request, recognised once, while parsing.
+// Fields that somebody looks up on every request, recognised once, while parsing. Those up to
+// upgrade are about the message itself: a decoder reads them.
 enum class FieldId : std::uint8_t {
   other,
   host,
@@ -58,6 +59,10 @@ enum class FieldId : std::uint8_t {
   x_forwarded_for,
   referer,
 };
+
+constexpr bool is_about_message(FieldId id) {
+  return id != FieldId::other && id <= FieldId::upgrade;
+}
 
 // Case-insensitive. FieldId::other for any name not listed.
 FieldId field_id(std::string_view name);
@@ -105,7 +110,22 @@ struct RequestHead {
   // when absent.
   std::string_view find(FieldId id) const;
   std::string_view find(std::string_view name) const;
-  void clear();  // keeps capacity
+  void clear() {  // keeps capacity
+    method = Method::other;
+    form = TargetForm::origin;
+    body = BodyKind::none;
+    minor = 1;
+    keep_alive = true;
+    expect_continue = false;
+    upgrade = false;
+    method_text = {};
+    target = {};
+    path = {};
+    query = {};
+    host = {};
+    content_length = 0;
+    fields.clear();
+  }
 };
 
 // The head of a response that was received (forwarding).

@@ -46,30 +46,58 @@ int escaped_octet(std::string_view text, std::size_t at) {
   return (high | low) < 0 ? -1 : high << 4 | low;
 }
 
+#if defined(__SSE2__)
+
+// Which octets of `here`, each behind its one of `before`, are not plain: bit n is octet n.
+unsigned odd_octets(__m128i here, __m128i before) {
+  // Signed: what is above 0x7f counts as less than a space, too.
+  __m128i odd = _mm_or_si128(_mm_cmplt_epi8(here, _mm_set1_epi8(0x20)),
+                             _mm_cmpeq_epi8(here, _mm_set1_epi8(0x7f)));
+  odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, _mm_set1_epi8('%')));
+  odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, _mm_set1_epi8('#')));
+  odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, _mm_set1_epi8('?')));
+  __m128i dotted = _mm_and_si128(_mm_cmpeq_epi8(before, _mm_set1_epi8('/')),
+                                 _mm_cmpeq_epi8(here, _mm_set1_epi8('.')));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(odd, dotted)));
+}
+
+__m128i sixteen(const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+
+// Two times eight octets, or two times four in the lower half.
+__m128i eight_twice(const char* low, const char* high) {
+  return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(low)),
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(high)));
+}
+__m128i four_twice(const char* low, const char* high) {
+  std::int32_t first = 0, second = 0;
+  std::memcpy(&first, low, sizeof first);
+  std::memcpy(&second, high, sizeof second);
+  return _mm_unpacklo_epi32(_mm_cvtsi32_si128(first), _mm_cvtsi32_si128(second));
+}
+
+#endif
+
 // True when `path`, which begins with a slash, is its own routing path. A segment that begins with
 // a dot is left to the careful reader.
 bool is_plain(std::string_view path) {
   std::size_t at = 1;
 #if defined(__SSE2__)
-  if (path.size() > 16) {
-    const __m128i control = _mm_set1_epi8(0x20), rubout = _mm_set1_epi8(0x7f);
-    const __m128i percent = _mm_set1_epi8('%'), hash = _mm_set1_epi8('#');
-    const __m128i question = _mm_set1_epi8('?'), slash = _mm_set1_epi8('/');
-    const __m128i dot = _mm_set1_epi8('.');
-    const std::size_t last = path.size() - 16;  // where the last load begins; it may overlap
-    for (;; at = std::min(at + 16, last)) {
-      const char* from = path.data() + at;
-      __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-      __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from - 1));
-      // Signed: what is above 0x7f counts as less than a space, too.
-      __m128i odd = _mm_or_si128(_mm_cmplt_epi8(here, control), _mm_cmpeq_epi8(here, rubout));
-      odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, percent));
-      odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, hash));
-      odd = _mm_or_si128(odd, _mm_cmpeq_epi8(here, question));
-      __m128i dotted = _mm_and_si128(_mm_cmpeq_epi8(before, slash), _mm_cmpeq_epi8(here, dot));
-      if (_mm_movemask_epi8(_mm_or_si128(odd, dotted)) != 0) return false;
+  // Loads may overlap: the last one ends with the path.
+  const char* text = path.data();
+  const std::size_t size = path.size();
+  if (size > 16) {
+    for (const std::size_t last = size - 16;; at = std::min(at + 16, last)) {
+      if (odd_octets(sixteen(text + at), sixteen(text + at - 1)) != 0) return false;
       if (at == last) return true;
     }
+  }
+  if (size > 8) {
+    return odd_octets(eight_twice(text + 1, text + size - 8), eight_twice(text, text + size - 9)) ==
+           0;
+  }
+  if (size > 4) {
+    return (odd_octets(four_twice(text + 1, text + size - 4), four_twice(text, text + size - 5)) &
+            0xff) == 0;
   }
 #endif
   for (; at < path.size(); ++at) {

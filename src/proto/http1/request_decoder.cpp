@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::ptrdiff_t kMethodBytes = 32;
 constexpr std::uint8_t kEmptyLines = 2;
+constexpr std::string_view kLineEnd = "\r\n";
 
 bool starts(const char* at, std::string_view text) {
   return std::memcmp(at, text.data(), text.size()) == 0;
@@ -89,8 +90,13 @@ Step read_line_rest(const char* at, const char* end, RequestHead& head) {
   return line;
 }
 
-// What may stand in Host. The usual name or address, with or without a port, is seen at one glance.
-bool is_host(const char* base, std::string_view text) {
+// What may stand in Host, of the bytes [base, limit). The usual name or address, with or without a
+// port, is seen at one glance.
+bool is_host(const char* base, std::string_view text, const char* limit) {
+  if (text.size() <= 16 && limit - text.data() >= 16 && is_short_host(text.data(), text.size()))
+      [[likely]] {
+    return true;
+  }
   const char* end = text.data() + text.size();
   const char* stop = find_host_end(base, text.data(), end);
   if (stop == end) return !text.empty();
@@ -164,9 +170,88 @@ Step read_request_line(const char* base, const char* at, const char* end, Reques
   return step;
 }
 
+// "GET /path HTTP/1.1" and the end of the line; null: anything else, or not all of it.
+inline const char* read_usual_line(const char* base, const char* at, const char* end,
+                                   RequestHead& head) {
+  constexpr std::string_view rest = " HTTP/1.1\r\n";
+  if (end - at < 16) return nullptr;
+  std::size_t size = 3;
+  head.method = Method::get;
+  if (!starts(at, "GET /")) [[unlikely]] {
+    size = find_in_sixteen(at, ' ');
+    head.method = http::method_of({at, size});
+    if (head.method == Method::other || head.method == Method::connect || at[size + 1] != '/')
+      return nullptr;
+  }
+  head.method_text = {at, size};
+  const char* target = at + size + 1;
+  const char* stop = find_target_end(base, target, end);
+  if (end - stop < std::ssize(rest) || !starts(stop, rest)) return nullptr;
+  head.target = {target, static_cast<std::size_t>(stop - target)};
+  const bool short_one = head.target.size() < 16 && end - target >= 16;
+  const std::size_t mark = short_one ? find_in_sixteen(target, '?')
+                                     : std::min(head.target.find('?'), head.target.size());
+  head.path = head.target.substr(0, mark);
+  if (mark < head.target.size()) head.query = head.target.substr(mark + 1);
+  return stop + rest.size();
+}
+
+// Reads the field line at `line`; returns what is behind it. Null: there is something to object to,
+// or the line is not complete.
+inline const char* read_usual_field(const char* base, const char* line, const char* end,
+                                    std::size_t most, Field& field) {
+  if (end - line < 16) return nullptr;
+  std::size_t size = find_in_sixteen(line, ':');
+  FieldId id = FieldId::other;
+  if (size < 16) [[likely]]
+    id = http::field_id({line, size});
+  if (id == FieldId::other) {  // else its characters are known
+    const char* stop = find_token_end(base, line, end);
+    if (stop == end || *stop != ':' || stop == line) return nullptr;
+    size = static_cast<std::size_t>(stop - line);
+    if (size >= 16) id = http::field_id({line, size});
+  }
+  const char* value = line + size + 1;
+  while (value != end && http::is_ows(*value)) ++value;
+  const char* stop = find_value_end(base, value, end);
+  if (end - stop < 2 || !starts(stop, kLineEnd)) return nullptr;
+  if (static_cast<std::size_t>(stop - line) > most) return nullptr;
+  const char* value_end = stop;
+  while (value_end != value && http::is_ows(value_end[-1])) --value_end;
+  field.name = {line, size};
+  field.value = {value, static_cast<std::size_t>(value_end - value)};
+  field.id = id;
+  return stop + 2;
+}
+
 }  // namespace
 
 void RequestDecoder::reset() { *this = RequestDecoder{}; }
+
+// The size of a head that is complete and as most are; 0: let the careful reader look. What is
+// taken here, the careful reader would take, too, and say the same of it.
+std::size_t RequestDecoder::read_usual(const char* base, const char* end, const HeadLimits& limits,
+                                       RequestHead& head) {
+  const char* at = read_usual_line(base, base, end, head);
+  for (std::size_t left = limits.fields; at != nullptr && end - at >= 2; --left) {
+    if (*at == '\r') {
+      if (at[1] != '\n' || finish(head) != Errc::none) return 0;
+      return static_cast<std::size_t>(at + 2 - base);
+    }
+    if (left == 0) return 0;
+    Field& field = head.fields.emplace_back();
+    at = read_usual_field(base, at, end, limits.field_bytes, field);
+    if (at == nullptr) return 0;
+    if (field.id == FieldId::host && !have_host_) {
+      have_host_ = true;
+      if (!is_host(base, field.value, end)) return 0;
+      head.host = field.value;
+    } else if (http::is_about_message(field.id)) {
+      if (note(base, end, field, head) != Errc::none) return 0;
+    }
+  }
+  return 0;
+}
 
 // Steps over the empty lines before the request line; next is its first byte.
 Step RequestDecoder::read_empty_lines(const char* base, const char* end) {
@@ -182,12 +267,13 @@ Step RequestDecoder::read_empty_lines(const char* base, const char* end) {
 }
 
 // Takes down what a field says about the message itself.
-Errc RequestDecoder::note(const char* base, const Field& field, RequestHead& head) {
+Errc RequestDecoder::note(const char* base, const char* end, const Field& field,
+                          RequestHead& head) {
   switch (field.id) {
     case FieldId::host:
       if (have_host_) return Errc::http_duplicate_host;
       have_host_ = true;
-      if (!is_host(base, field.value)) return Errc::http_bad_host;
+      if (!is_host(base, field.value, end)) return Errc::http_bad_host;
       if (head.form != TargetForm::absolute && head.form != TargetForm::authority) {
         head.host = field.value;
       }
@@ -235,6 +321,19 @@ Errc RequestDecoder::finish(RequestHead& head) const {
 }
 
 Parsed<bool> RequestDecoder::decode(Bytes in, const HeadLimits& limits, RequestHead& head) {
+  if (!have_line_ && start_ == 0) [[likely]] {
+    const char* base = as_text(in).data();
+    const char* end = base + std::min(in.size(), limits.head_bytes);
+    head.clear();
+    if (const std::size_t size = read_usual(base, end, limits, head); size > 0) [[likely]] {
+      return {true, size};
+    }
+    reset();
+  }
+  return read_carefully(in, limits, head);
+}
+
+Parsed<bool> RequestDecoder::read_carefully(Bytes in, const HeadLimits& limits, RequestHead& head) {
   const char* base = as_text(in).data();
   const char* end = base + in.size();
   if (!have_line_) {
@@ -259,8 +358,9 @@ Parsed<bool> RequestDecoder::decode(Bytes in, const HeadLimits& limits, RequestH
     have_line_ = true;
     at_ = static_cast<std::size_t>(line.next - base);
   }
-  const Step step = read_field_lines(base, at_, end, limits, head.fields,
-                                     [&](const Field& field) { return note(base, field, head); });
+  const Step step = read_field_lines(base, at_, end, limits, head.fields, [&](const Field& field) {
+    return note(base, end, field, head);
+  });
   if (step.next == nullptr) {
     if (step.error != Errc::none) return Bad{step.error};
     if (full) return Bad{Errc::http_head_too_large};

@@ -29,7 +29,11 @@ class RequestDecoder {
 
  private:
   Step read_empty_lines(const char* base, const char* end);
-  Errc note(const char* base, const http::Field& field, http::RequestHead& head);
+  std::size_t read_usual(const char* base, const char* end, const http::HeadLimits& limits,
+                         http::RequestHead& head);
+  base::Parsed<bool> read_carefully(Bytes in, const http::HeadLimits& limits,
+                                    http::RequestHead& head);
+  Errc note(const char* base, const char* end, const http::Field& field, http::RequestHead& head);
   Errc finish(http::RequestHead& head) const;
 
   std::size_t start_ = 0;   // of the request line

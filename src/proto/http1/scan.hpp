@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "proto/http/token.hpp"
 
@@ -53,6 +54,11 @@ struct TargetStops {
   }
 };
 
+inline __m128i digits_of(__m128i bytes) {
+  const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+  return _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+}
+
 // Everything but letters, digits, `-` and one more.
 template <char More>
 struct WordStops {
@@ -60,8 +66,7 @@ struct WordStops {
     const __m128i letter =
         _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
     const __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
-    const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-    const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    const __m128i is_digit = digits_of(bytes);
     const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')),
                                       _mm_cmpeq_epi8(bytes, _mm_set1_epi8(More)));
     const __m128i good = _mm_or_si128(_mm_or_si128(is_letter, is_digit), mark);
@@ -71,16 +76,21 @@ struct WordStops {
 using NameStops = WordStops<'_'>;  // the rarer token characters stop it too
 using HostStops = WordStops<'.'>;
 
-template <class Stops>
-unsigned stop_mask(const char* at) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-  return static_cast<unsigned>(_mm_movemask_epi8(Stops::of(bytes)));
+inline __m128i sixteen(const char* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
 }
 
-// The first byte of [at, end) that stops, or end. `base` is where readable bytes begin: when fewer
-// than sixteen are left, the last sixteen before `end` are read again, never one behind it.
+inline unsigned mask_of(__m128i bytes) { return static_cast<unsigned>(_mm_movemask_epi8(bytes)); }
+
+template <class Stops>
+unsigned stop_mask(const char* at) {
+  return mask_of(Stops::of(sixteen(at)));
+}
+
+// find_stop() behind the first sixteen.
 template <class Stops, class Good>
-const char* find_stop(const char* base, const char* at, const char* end, Good good) {
+[[gnu::noinline]] const char* find_far_stop(const char* base, const char* at, const char* end,
+                                            Good good) {
   while (end - at >= 16) {
     if (const unsigned mask = stop_mask<Stops>(at); mask != 0) return at + __builtin_ctz(mask);
     at += 16;
@@ -94,7 +104,45 @@ const char* find_stop(const char* base, const char* at, const char* end, Good go
   return at;
 }
 
+// The first byte of [at, end) that stops, or end. `base` is where readable bytes begin: when fewer
+// than sixteen are left, the last sixteen before `end` are read again, never one behind it.
+template <class Stops, class Good>
+[[gnu::always_inline]] inline const char* find_stop(const char* base, const char* at,
+                                                    const char* end, Good good) {
+  if (end - at >= 16) [[likely]] {
+    if (const unsigned mask = stop_mask<Stops>(at); mask != 0) return at + __builtin_ctz(mask);
+    at += 16;
+  }
+  return find_far_stop<Stops>(base, at, end, good);
+}
+
+// Where the first `c` of the sixteen bytes at `at` is; 16 when there is none.
+inline unsigned find_in_sixteen(const char* at, char c) {
+  const unsigned mask = mask_of(_mm_cmpeq_epi8(sixteen(at), _mm_set1_epi8(c)));
+  return static_cast<unsigned>(__builtin_ctz(mask | 0x10000));
+}
+
+// True for host characters, then perhaps a colon and up to four digits, in the first `size` of the
+// sixteen bytes at `at`. What is false may be a host all the same.
+inline bool is_short_host(const char* at, std::size_t size) {
+  const __m128i bytes = sixteen(at);
+  const unsigned all = (1U << size) - 1;
+  const unsigned odd = mask_of(HostStops::of(bytes)) & all;
+  if (odd == 0) return size > 0;
+  const auto colon = static_cast<unsigned>(__builtin_ctz(odd));
+  const unsigned port = all & ~((2U << colon) - 1);
+  return at[colon] == ':' && colon > 0 && port != 0 && size - colon <= 5 &&
+         (port & ~mask_of(digits_of(bytes))) == 0;
+}
+
 #else
+
+inline unsigned find_in_sixteen(const char* at, char c) {
+  const void* found = std::memchr(at, c, 16);
+  return found == nullptr ? 16 : static_cast<unsigned>(static_cast<const char*>(found) - at);
+}
+
+inline bool is_short_host(const char*, std::size_t) { return false; }
 
 struct ValueStops {};
 struct TargetStops {};

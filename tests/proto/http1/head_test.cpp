@@ -168,6 +168,38 @@ TEST(Scan, EveryHostCharacterIsOneOfAnAuthority) {
   }
 }
 
+TEST(Scan, OneOfSixteen) {
+  const std::unique_ptr<char[]> bytes(new char[16]);
+  std::fill(bytes.get(), bytes.get() + 16, 'x');
+  EXPECT_EQ(find_in_sixteen(bytes.get(), ':'), 16u);
+  for (unsigned at = 16; at-- > 0;) {
+    bytes[at] = ':';
+    EXPECT_EQ(find_in_sixteen(bytes.get(), ':'), at);
+  }
+}
+
+// At one glance only what is a host is let through, whatever stands behind it.
+TEST(Scan, ShortHosts) {
+  for (char behind : {'\0', '7', ':', 'a', '\r', '\xff'}) {
+    for (std::string_view part : {"", "a", "1.2.3.4", "a-b.c", ":", ":1", "a:", "a:8", "a:80:",
+                                  "a:80b", "a:8080", "a:65536", "a:80.", "a_b", "a b", "a\xe9",
+                                  "abcdefghijklmnop", "abcdefghijklm:80", "abcdefghijklmno:"}) {
+      std::string text(part);
+      text.resize(16, behind);
+      const bool let_through = is_short_host(text.data(), part.size());
+      EXPECT_TRUE(!let_through || http::is_authority(part)) << part;
+    }
+  }
+#if defined(__SSE2__)
+  std::string text = "127.0.0.1:8080\r\n";
+  EXPECT_TRUE(is_short_host(text.data(), 14));
+  EXPECT_TRUE(is_short_host(text.data(), 9));
+  EXPECT_FALSE(is_short_host(text.data(), 10));
+  EXPECT_FALSE(is_short_host(text.data(), 0));
+  EXPECT_TRUE(is_short_host("abcdefghijklmnop", 16));
+#endif
+}
+
 TEST(Scan, TheFirstOfSeveralStops) {
   const std::string text =
       "0123456789\x01"
