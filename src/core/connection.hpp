@@ -66,28 +66,33 @@ class Connection : public ByteStream {
         std::chrono::seconds(last_message_seconds.load(std::memory_order_relaxed)));
   }
 
-  // Set before any handle is given out; not changed afterwards.
-  Endpoint remote;
-  std::uint32_t slot = 0, generation = 0;
-
-  // Thread: written on the shard, read on any.
-  std::atomic<std::uint64_t> bytes_received{0}, bytes_sent{0};
-  std::atomic<std::uint32_t> last_message_seconds{0};  // system clock; 0: none yet
-  // So much waits to be sent that not even this connection's own handlers on the pool may send.
-  std::atomic<bool> send_full{false};
-
   // Thread: the shard.
   Shard& shard() const { return *home_->shard; }
   // Before on_connect. Somebody may be reading the one before: it is one that its shard remembers.
   void set_destination(DestinationRef destination);
   // From attach() until it has ended.
   WebSocket* websocket() const;
-  StreamPtr stream;  // who is told, once this is a byte stream
-
   // Made at the first call, on the shard or in a handler of this connection.
   std::any& data();
   // Events that wait for the thread pool. Made on the shard, before any of them runs.
   PoolQueue& pool_queue();
+
+  // Fields in the order that packs them best.
+
+  // Thread: the shard.
+  StreamPtr stream;  // who is told, once this is a byte stream
+
+  // Thread: written on the shard, read on any.
+  std::atomic<std::uint64_t> bytes_received{0}, bytes_sent{0};
+  std::atomic<std::uint32_t> last_message_seconds{0};  // system clock; 0: none yet
+
+  // Set before any handle is given out; not changed afterwards.
+  std::uint32_t slot = 0, generation = 0;
+  Endpoint remote;
+
+  // Thread: written on the shard, read on any. So much waits to be sent that not even this
+  // connection's own handlers on the pool may send.
+  std::atomic<bool> send_full{false};
 
   // Shard. Ends the connection at once (the front's business).
   virtual void disconnect(const Error& why) = 0;
@@ -107,9 +112,22 @@ class Connection : public ByteStream {
   struct Extras;
   Extras& extras();
 
-  std::atomic<std::uint32_t> refs_{1};
   std::atomic<bool> open_{true}, websocket_flag_{false};
-  std::uint32_t created_seconds_;
+
+ protected:
+  // What a front remembers of its socket: here, because there is room.
+  bool in_event_ : 1 = false;  // what is queued leaves at the end of on_received
+  bool dirty_ : 1 = false, reading_paused_ : 1 = false, stream_paused_ : 1 = false,
+                over_budget_ : 1 = false, peer_ended_ : 1 = false, pool_paused_ : 1 = false;
+  bool close_after_ : 1 = false;  // no further request is read
+  bool closing_ : 1 = false;      // close as soon as the queue is empty
+  bool linger_ : 1 = false;       // with a FIN first, and reading on until the peer's
+  bool lingering_ : 1 = false;    // the FIN has been sent
+  bool close_called_ : 1 = false, closed_ : 1 = false;
+
+ private:
+  std::atomic<std::uint32_t> refs_{1};
+  const std::uint32_t created_seconds_;
   Home* const home_;
   std::atomic<const Destination*> destination_;
   std::unique_ptr<Extras> extras_;

@@ -6,11 +6,13 @@
 namespace sluice::core {
 namespace {
 
-DestinationRef make(const Endpoint& local, std::string_view url, std::string_view protocol) {
+DestinationRef make(const Endpoint& local, std::string_view url, std::string_view protocol,
+                    const WebSocketHandlers* handlers) {
   auto made = std::make_unique<Destination>();
   made->local = local;
   made->url = url;
   made->protocol = protocol;
+  made->handlers = handlers;
   return DestinationRef(made.release());
 }
 
@@ -20,17 +22,17 @@ DestinationRef Destinations::of(const Endpoint& local) {
   for (const DestinationRef& each : plain_) {
     if (each->local == local) return each;
   }
-  plain_.push_back(make(local, {}, {}));
+  plain_.push_back(make(local, {}, {}, nullptr));
   return plain_.back();
 }
 
 DestinationRef Destinations::of(const Endpoint& local, std::string_view url,
-                                std::string_view protocol) {
+                                std::string_view protocol, const WebSocketHandlers& handlers) {
   std::hash<std::string_view> hash;
   DestinationRef& place = places_[(hash(url) + 31 * hash(protocol)) % kPlaces];
-  bool same =
-      place.get() && place->url == url && place->protocol == protocol && place->local == local;
-  if (!same) place = make(local, url, protocol);
+  bool same = place.get() && place->url == url && place->protocol == protocol &&
+              place->local == local && place->handlers == &handlers;
+  if (!same) place = make(local, url, protocol, &handlers);
   return place;
 }
 

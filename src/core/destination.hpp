@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/server.hpp>
+
 #include "core/endpoint.hpp"
 
 namespace sluice::core {
@@ -21,7 +23,8 @@ class DestinationRef;
 
 struct Destination {
   Endpoint local;
-  std::string url, protocol;  // of a WebSocket; empty before
+  std::string url, protocol;                    // of a WebSocket; empty before
+  const WebSocketHandlers* handlers = nullptr;  // valid as long as the WebSocket is open
 
  private:
   friend class DestinationRef;
@@ -64,7 +67,8 @@ class Destinations {
  public:
   // Before anything was asked for. Remembered as long as this lives.
   DestinationRef of(const Endpoint& local);
-  DestinationRef of(const Endpoint& local, std::string_view url, std::string_view protocol);
+  DestinationRef of(const Endpoint& local, std::string_view url, std::string_view protocol,
+                    const WebSocketHandlers& handlers);
 
  private:
   static constexpr std::size_t kPlaces = 64;

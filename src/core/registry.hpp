@@ -15,6 +15,10 @@ class Connection;
 
 class Registry {
  public:
+  Registry() {
+    entries_.reserve(kExpected);
+    free_.reserve(kExpected);
+  }
   // Sets the connection's slot and generation.
   void add(Connection& connection);
   void remove(Connection& connection);
@@ -39,6 +43,8 @@ class Registry {
   static Connection* in(std::uint64_t entry) {
     return entry & kFree ? nullptr : reinterpret_cast<Connection*>(entry);
   }
+  // Room for so many is set apart: pages that nobody touches cost nothing, growing leaves holes.
+  static constexpr std::size_t kExpected = 65536;
   std::mutex mutex_;
   std::vector<std::uint64_t> entries_;
   std::vector<std::uint32_t> free_;

@@ -560,8 +560,8 @@ void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handler
     if (field.id != http::FieldId::sec_websocket_protocol || !protocol.empty()) continue;
     protocol = ws::choose_protocol(field.value, settings.protocols);
   }
-  connection.set_destination(
-      exchange.shard.destinations.of(connection.destination().local, exchange.document, protocol));
+  connection.set_destination(exchange.shard.destinations.of(connection.destination().local,
+                                                            exchange.document, protocol, handlers));
   Headers extra;
   if (events.on_handshake) {
     bool fine = dispatcher.call(connection, "on_handshake",
@@ -578,7 +578,7 @@ void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handler
   fields.append(accept.data(), accept.size()).append("\r\n");
   if (!protocol.empty()) exchange.add_field_unchecked("Sec-WebSocket-Protocol", protocol);
   for (const auto& [name, value] : extra.list()) exchange.add_field_unchecked(name, value);
-  StreamPtr socket = WebSocket::make(connection, handlers);
+  StreamPtr socket = WebSocket::make(connection);
   auto& opened = static_cast<WebSocket&>(*socket);
   exchange.answered = true;
   exchange.port->upgrade(exchange, fields, std::move(socket));

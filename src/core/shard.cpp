@@ -36,6 +36,7 @@ Shard::Shard(ServerSession& owner, std::uint32_t number, base::BlockPool& pool, 
       incoming(WebSocket::decoder_options(owner.settings)) {
   static_assert(sizeof date_ == http::kDateSize);
   idle_.reserve(kIdleExchanges);
+  websockets.reserve(kExpected);
   begin_turn(start);
 }
 

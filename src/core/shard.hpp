@@ -96,6 +96,8 @@ class Shard {
 
  private:
   static constexpr std::size_t kIdleExchanges = 256;
+  // Room for so many is set apart: pages that nobody touches cost nothing, growing leaves holes.
+  static constexpr std::size_t kExpected = 65536;
   base::Instant date_until_{};
   std::int64_t wall_seconds_ = 0;
   std::int64_t coarse_ns_ = 0;

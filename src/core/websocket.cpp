@@ -37,16 +37,15 @@ ws::DecoderOptions WebSocket::decoder_options(const SessionSettings& settings) {
   return options;
 }
 
-StreamPtr WebSocket::make(Connection& connection, const WebSocketHandlers& handlers) {
+StreamPtr WebSocket::make(Connection& connection) {
   Shard& shard = connection.shard();
   // attach() must not fail: there is room in the list from here on.
   std::vector<WebSocket*>& all = shard.websockets;
   if (all.size() == all.capacity()) all.reserve(std::max<std::size_t>(16, all.capacity() * 2));
-  return StreamPtr(new (shard.websocket_cells.take()) WebSocket(connection, handlers));
+  return StreamPtr(new (shard.websocket_cells.take()) WebSocket(connection));
 }
 
-WebSocket::WebSocket(Connection& connection, const WebSocketHandlers& handlers)
-    : connection_(connection), handlers_(handlers) {}
+WebSocket::WebSocket(Connection& connection) : connection_(connection) {}
 
 WebSocket::~WebSocket() = default;
 
@@ -123,7 +122,7 @@ void WebSocket::handler_threw() {
 void WebSocket::opened() {
   connected_ = true;
   const auto& handler =
-      handlers_.on_connect ? handlers_.on_connect : shard().session.events.websocket.on_connect;
+      handlers().on_connect ? handlers().on_connect : shard().session.events.websocket.on_connect;
   if (!handler) return;
   dispatch("on_connect", nullptr, 0,
            [&handler, connection = &connection_] { handler(connection->handle()); });
@@ -245,13 +244,13 @@ void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
                                          std::memory_order_relaxed);
   const WebSocketHandlers& own = shard().session.events.websocket;
   if (opcode == ws::Opcode::text) {
-    const auto& handler = handlers_.on_message ? handlers_.on_message : own.on_message;
+    const auto& handler = handlers().on_message ? handlers().on_message : own.on_message;
     if (!handler) return;
     dispatch("on_message", &block, message.size(), [&handler, connection = &connection_, message] {
       handler(connection->handle(), as_text(message));
     });
   } else {
-    const auto& handler = handlers_.on_binary ? handlers_.on_binary : own.on_binary;
+    const auto& handler = handlers().on_binary ? handlers().on_binary : own.on_binary;
     if (!handler) return;
     dispatch("on_binary", &block, message.size(), [&handler, connection = &connection_, message] {
       handler(connection->handle(), message);
@@ -260,8 +259,8 @@ void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
 }
 
 void WebSocket::deliver_fragment(base::Block& block, ws::Opcode opcode, Bytes fragment, bool more) {
-  const auto& handler = handlers_.on_fragmented ? handlers_.on_fragmented
-                                                : shard().session.events.websocket.on_fragmented;
+  const auto& handler = handlers().on_fragmented ? handlers().on_fragmented
+                                                 : shard().session.events.websocket.on_fragmented;
   if (!handler) return;
   auto kind = opcode == ws::Opcode::text ? sluice::Opcode::text : sluice::Opcode::binary;
   dispatch("on_fragmented", &block, fragment.size(),
@@ -548,8 +547,8 @@ void WebSocket::on_ended(const Error& why) {
   }
   if (!connected_) return;
   std::uint16_t code = close_code_ ? close_code_ : std::uint16_t{1006};
-  const auto& handler = handlers_.on_disconnect ? handlers_.on_disconnect
-                                                : shard().session.events.websocket.on_disconnect;
+  const auto& handler = handlers().on_disconnect ? handlers().on_disconnect
+                                                 : shard().session.events.websocket.on_disconnect;
   if (!handler) return;
   dispatch("on_disconnect", nullptr, 0,
            [&handler, connection = &connection_, code] { handler(connection->handle(), code); });

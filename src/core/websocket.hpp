@@ -26,8 +26,8 @@ struct SessionSettings;
 // Ten thousand idle ones shall take little: what is needed for part of a message is in `incoming_`.
 class WebSocket final : public StreamEvents {
  public:
-  // In a cell of the shard. `handlers` outlives it.
-  static StreamPtr make(Connection& connection, const WebSocketHandlers& handlers);
+  // In a cell of the shard. The connection's destination has its handlers, which outlive it.
+  static StreamPtr make(Connection& connection);
   static ws::DecoderOptions decoder_options(const SessionSettings& settings);
 
   void attach();  // the 101 has been sent
@@ -66,8 +66,9 @@ class WebSocket final : public StreamEvents {
   std::uint32_t place = 0;  // in Shard::websockets
 
  private:
-  WebSocket(Connection& connection, const WebSocketHandlers& handlers);
+  explicit WebSocket(Connection& connection);
   ~WebSocket() override;
+  const WebSocketHandlers& handlers() const { return *connection_.destination().handlers; }
   Incoming& incoming();
   void rest();
   void decode(base::Block& block, std::span<std::byte> bytes);
@@ -103,10 +104,9 @@ class WebSocket final : public StreamEvents {
                    queue_pause_ : 1 = false, pool_pause_ : 1 = false;
   bool reading_ : 1 = true, peer_ended_ : 1 = false, failed_ : 1 = false, slow_closing_ : 1 = false;
   Connection& connection_;
-  const WebSocketHandlers& handlers_;
   std::unique_ptr<Incoming> incoming_;  // null between messages
 };
 
-static_assert(sizeof(WebSocket) <= 48);
+static_assert(sizeof(WebSocket) <= 40);
 
 }  // namespace sluice::core

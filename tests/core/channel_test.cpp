@@ -21,12 +21,11 @@ namespace {
 struct ChannelTest : testing::Test {
   ChannelTest() {
     for (int i = 0; i < 12; ++i) {
-      owners.push_back(core::WebSocket::make(bench.connection(), handlers));
+      owners.push_back(core::WebSocket::make(bench.connection()));
       sockets.push_back(static_cast<core::WebSocket*>(owners.back().get()));
     }
   }
   Bench bench;
-  WebSocketHandlers handlers;
   std::vector<core::StreamPtr> owners;
   std::vector<core::WebSocket*> sockets;
   core::Channels channels;

@@ -159,14 +159,6 @@ class Connection final : public core::Connection, public io::SocketEvents {
 
   Work* work_ = nullptr;  // the loop's; null while an upgraded connection is idle
   io::Socket socket_;
-  bool in_event_ : 1 = false;  // what is queued leaves at the end of on_received
-  bool dirty_ : 1 = false, reading_paused_ : 1 = false, stream_paused_ : 1 = false,
-                over_budget_ : 1 = false, peer_ended_ : 1 = false, pool_paused_ : 1 = false;
-  bool close_after_ : 1 = false;  // no further request is read
-  bool closing_ : 1 = false;      // close as soon as the queue is empty
-  bool linger_ : 1 = false;       // with a FIN first, and reading on until the peer's
-  bool lingering_ : 1 = false;    // the FIN has been sent
-  bool close_called_ : 1 = false, closed_ : 1 = false;
 };
 
 }  // namespace sluice::wire

@@ -80,7 +80,7 @@ class WorkPool {
   void give_back(Work& work) noexcept;
 
  private:
-  static constexpr std::size_t kIdle = 4096;
+  static constexpr std::size_t kIdle = 256;
   Work* idle_ = nullptr;
   std::size_t count_ = 0;
 };
