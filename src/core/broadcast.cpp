@@ -149,7 +149,7 @@ void BroadcastRun::add(const std::vector<WebSocket*>& members, base::Block& bloc
   sizes_[count_++] = std::uint32_t(frame.size());
 }
 
-void BroadcastRun::give_to_all() {
+void BroadcastRun::give_to_all(bool send) {
   // Taken out first: a handler that is told of a slow reader may broadcast, too.
   const std::vector<WebSocket*>& members = *std::exchange(members_, nullptr);
   const base::BlockRef block = std::move(block_);
@@ -157,7 +157,16 @@ void BroadcastRun::give_to_all() {
   std::array<std::uint32_t, kFrames> sizes;
   std::copy_n(sizes_.begin(), count_, sizes.begin());
   const std::span<const std::uint32_t> frames{sizes.data(), count_};
-  for (WebSocket* socket : members) socket->send_frames(*block, run, frames);
+  if (!send) {
+    for (WebSocket* socket : members) socket->send_frames(*block, run, frames);
+    return;
+  }
+  for (WebSocket* socket : members) {
+    Connection& connection = socket->connection();
+    connection.cork();
+    socket->send_frames(*block, run, frames);
+    connection.uncork();
+  }
 }
 
 }  // namespace sluice::core

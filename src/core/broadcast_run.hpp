@@ -27,11 +27,16 @@ class BroadcastRun {
   // joins its run; else the run so far is handed out before.
   void add(const std::vector<WebSocket*>& members, base::Block& block, Bytes frame);
   void hand_out() {
-    if (members_) give_to_all();
+    if (members_) give_to_all(false);
+  }
+  // At the end of the turn: nothing is written behind them any more, so each WebSocket sends what
+  // it has got while it is in the cache.
+  void hand_out_and_send() {
+    if (members_) give_to_all(true);
   }
 
  private:
-  void give_to_all();
+  void give_to_all(bool send);
 
   const std::vector<WebSocket*>* members_ = nullptr;  // null: nothing waits
   base::BlockRef block_;

@@ -54,6 +54,10 @@ class ByteStream {
   // drop_oldest() may take back.
   virtual void write_block(base::Block& block, Bytes part, bool droppable) = 0;
   virtual void write_shared(const base::SharedBytes& bytes, bool droppable) = 0;
+  // What is written in between leaves with uncork() and not at the end of the turn. Nobody is told
+  // of anything meanwhile.
+  virtual void cork() = 0;
+  virtual void uncork() = 0;
   // Takes back the oldest droppable messages that are not under way until `room` bytes are free.
   // Returns how many messages.
   virtual std::size_t drop_oldest(std::size_t room) = 0;

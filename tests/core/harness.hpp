@@ -45,6 +45,8 @@ class PlainConnection final : public core::Connection {
   void write(Bytes) override {}
   void write_block(base::Block&, Bytes, bool) override {}
   void write_shared(const base::SharedBytes&, bool) override {}
+  void cork() override {}
+  void uncork() override {}
   std::size_t drop_oldest(std::size_t) override { return 0; }
   std::size_t queued() const override { return 0; }
   void pause_reading() override {}

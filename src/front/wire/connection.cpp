@@ -306,6 +306,22 @@ void Connection::write_shared(const base::SharedBytes& bytes, bool droppable) {
   mark_dirty();
 }
 
+// Where a flush could call somebody (on_writable, the end) it waits for its turn.
+void Connection::cork() {
+  if (!dirty_ && !over_budget_ && !closing_) in_event_ = true;
+}
+
+void Connection::uncork() {
+  if (!in_event_) return;
+  in_event_ = false;
+  if (!dirty_) return;
+  if (over_budget_) {
+    loop().mark_dirty(*this);
+  } else {
+    flush();
+  }
+}
+
 std::size_t Connection::drop_oldest(std::size_t room) {
   std::size_t limit = budget(), before = work_ ? work_->out.size() : 0;
   if (before == 0 || before + room <= limit) return 0;

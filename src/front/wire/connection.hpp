@@ -66,6 +66,8 @@ class Connection final : public core::Connection, public io::SocketEvents {
   void write(Bytes bytes) override;
   void write_block(base::Block& block, Bytes part, bool droppable) override;
   void write_shared(const base::SharedBytes& bytes, bool droppable) override;
+  void cork() override;
+  void uncork() override;
   std::size_t drop_oldest(std::size_t room) override;
   std::size_t queued() const override;
   void pause_reading() override;

@@ -79,7 +79,7 @@ void Loop::turn(base::Instant until) {
       next = base::Instant::min();
     }
   }
-  shard_.broadcasts.hand_out();
+  shard_.broadcasts.hand_out_and_send();
   flush_dirty();
   if (!going_on_.empty() || done()) next = base::Instant::min();
   shard_.scratch.rewind();
