@@ -20,7 +20,27 @@ inline char* put(char* out, std::string_view text) {
   return out + text.size();
 }
 
+// A text of a size that is known when compiling.
+template <std::size_t Size>
+char* put_fixed(char* out, const char* text) {
+  std::memcpy(out, text, Size);
+  return out + Size;
+}
+template <std::size_t N>
+char* put_literal(char* out, const char (&text)[N]) {
+  return put_fixed<N - 1>(out, text);
+}
+
 inline char* put_number(char* out, std::uint64_t number) {
+  if (number < 10) {
+    *out = static_cast<char>('0' + number);
+    return out + 1;
+  }
+  if (number < 100) {
+    out[0] = static_cast<char>('0' + number / 10);
+    out[1] = static_cast<char>('0' + number % 10);
+    return out + 2;
+  }
   return std::to_chars(out, out + kNumberBound, number).ptr;
 }
 

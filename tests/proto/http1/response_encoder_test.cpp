@@ -31,6 +31,25 @@ TEST(ResponseEncoder, TheOrderOfTheFields) {
             "A: b\r\nC: d\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
 }
 
+TEST(ResponseEncoder, TheTypeStandsBehindTheFields) {
+  EXPECT_EQ(written({.content_length = 42, .fields = "A: b\r\n", .type = "text/plain"}),
+            "HTTP/1.1 200 OK\r\nA: b\r\nContent-Type: text/plain\r\nContent-Length: 42\r\n\r\n");
+  EXPECT_EQ(written({.framing = Framing::none, .type = ""}),
+            "HTTP/1.1 200 OK\r\nContent-Type: \r\n\r\n");
+}
+
+TEST(ResponseEncoder, LengthsOfEverySize) {
+  for (std::uint64_t length : {0u, 9u, 10u, 99u, 100u, 101u, 999u, 1000u}) {
+    EXPECT_EQ(written({.content_length = length}),
+              "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n");
+  }
+}
+
+TEST(ResponseEncoder, ADateOfAnotherSizeIsWrittenAsItIs) {
+  EXPECT_EQ(written({.framing = Framing::none, .date = "some day"}),
+            "HTTP/1.1 200 OK\r\nDate: some day\r\n\r\n");
+}
+
 TEST(ResponseEncoder, WhatIsAbsent) {
   EXPECT_EQ(written({.status = 204, .framing = Framing::none}), "HTTP/1.1 204 No Content\r\n\r\n");
   EXPECT_EQ(written({}), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
