@@ -19,15 +19,6 @@ constexpr std::size_t kCopied = 4096;
 
 std::uint64_t count(std::chrono::milliseconds time) { return std::uint64_t(time.count()); }
 
-http::HeadLimits head_limits(const Limits& limits) {
-  http::HeadLimits head;
-  head.head_bytes = limits.head_bytes;
-  head.field_bytes = limits.field_bytes;
-  head.fields = limits.fields;
-  head.target_segments = limits.target_segments;
-  return head;
-}
-
 }  // namespace
 
 // --- Requests ------------------------------------------------------------------------------------
@@ -95,8 +86,7 @@ std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) 
   core::Hold<core::Exchange> hold(exchange);
   exchange.release();  // the use that came with it is `hold`
   http1::RequestDecoder decoder;
-  decoder.reset();
-  auto parsed = decoder.decode(bytes, head_limits(session.settings.limits), exchange.head);
+  auto parsed = decoder.decode(bytes, session.head_limits, exchange.head);
   if (parsed.needs_more()) return 0;
   exchange.port = this;
   exchange.connection = this;
@@ -145,7 +135,7 @@ std::size_t Connection::feed_body(base::Block& block, std::span<std::byte> bytes
   std::size_t used = 0;
   bool last = false;
   if (body_chunked_) {
-    auto parsed = chunks_->decode(bytes, head_limits(session.settings.limits));
+    auto parsed = chunks_->decode(bytes, session.head_limits);
     if (parsed.needs_more()) return bytes.size();
     if (parsed.is_bad()) {
       if (!exchange.answered && !exchange.late) {
@@ -203,9 +193,7 @@ http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange, bool stay
   http1::ResponseHeadOut head;
   head.status = answer.status;
   if (!answer.has_date) head.date = shard->date();
-  if (answer.has_type && answer.status != 204) {
-    answer.fields.append("Content-Type: ").append(answer.type).append("\r\n");
-  }
+  if (answer.has_type && answer.status != 204) head.type = answer.type;
   head.fields = answer.fields;
   if (!stay) {
     head.connection = http1::ConnectionField::close;
@@ -237,19 +225,17 @@ void Connection::respond(core::Exchange& exchange) {
   bool stay = stays_alive(exchange);
   http1::ResponseHeadOut head = make_head(exchange, stay);
   std::uint64_t size = answer.body_size();
-  if (answer.status == 204) {
-    head.framing = http1::Framing::none;
-  } else if (answer.status == 304) {
+  if (answer.status == 204 || answer.status == 304) {
     head.framing = http1::Framing::none;
   } else {
     head.content_length = size;
-    if (exchange.head_only && answer.length_without_body)
-      head.content_length = *answer.length_without_body;
+    if (exchange.head_only && answer.extras().length_without_body)
+      head.content_length = *answer.extras().length_without_body;
   }
   bool body = size > 0 && !exchange.head_only && head.framing == http1::Framing::length;
   if (!body) {
     send_head(head, {});
-  } else if (answer.parts.empty() && size <= kCopied) {
+  } else if (answer.extras().parts.empty() && size <= kCopied) {
     send_head(head, answer.text);
   } else {
     send_head(head, {});
@@ -260,12 +246,12 @@ void Connection::respond(core::Exchange& exchange) {
 
 void Connection::send_parts(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
-  if (answer.parts.empty()) {
+  if (answer.extras().parts.empty()) {
     // A large text is taken over instead of being copied.
     write_shared(base::SharedBytes::own(std::exchange(answer.text, {})), false);
     return;
   }
-  for (core::BodyPart& part : answer.parts) {
+  for (const core::BodyPart& part : answer.extras().parts) {
     if (closed_ || close_called_) return;
     if (part.file) {
       if (!out_.append_file(loop_.segments(), part.file, part.offset, part.length)) {
@@ -328,10 +314,10 @@ void Connection::plain_error(Errc code) {
 void Connection::begin_stream(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
   bool bodyless = answer.status == 204 || answer.status == 304;
-  counted_stream_ = answer.stream_length.has_value();
+  counted_stream_ = answer.extras().stream_length.has_value();
   chunked_stream_ = !counted_stream_ && exchange.head.minor >= 1 && !bodyless;
   head_only_stream_ = exchange.head_only || bodyless;
-  stream_left_ = answer.stream_length.value_or(0);
+  stream_left_ = answer.extras().stream_length.value_or(0);
   stream_stays_ =
       stays_alive(exchange) && (counted_stream_ || chunked_stream_ || head_only_stream_);
   exchange.streaming = true;
