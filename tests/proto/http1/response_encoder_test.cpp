@@ -39,7 +39,9 @@ TEST(ResponseEncoder, TheTypeStandsBehindTheFields) {
 }
 
 TEST(ResponseEncoder, LengthsOfEverySize) {
-  for (std::uint64_t length : {0u, 9u, 10u, 99u, 100u, 101u, 999u, 1000u}) {
+  std::vector<std::uint64_t> lengths = {99'999, 100'000, 4'294'967'296};
+  for (std::uint64_t length = 0; length < 10'100; ++length) lengths.push_back(length);
+  for (std::uint64_t length : lengths) {
     EXPECT_EQ(written({.content_length = length}),
               "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n");
   }
