@@ -101,6 +101,8 @@ class Exchange {
     if (--holds_ == 0) unused();
   }
   void detach_late();
+  // Whoever asks is the only one who keeps it.
+  bool is_last_use() const { return holds_ == 1 && !late; }
 
   // A plain answer by number, with a one-line text body. Replaces what was set.
   void set_plain(int status, std::string_view text = {});

@@ -19,6 +19,35 @@ constexpr std::size_t kCopied = 4096;
 
 std::uint64_t count(std::chrono::milliseconds time) { return std::uint64_t(time.count()); }
 
+// While the head's bytes are worked on, the connection is there anyway. Only an exchange that stays
+// behind keeps it: most are answered by then, without a locked operation.
+class Borrowed {
+ public:
+  Borrowed(core::Exchange& exchange, core::Connection& connection)
+      : exchange_(exchange), connection_(connection) {}
+  ~Borrowed() {
+    if (exchange_.is_last_use()) {
+      exchange_.connection = nullptr;
+    } else if (exchange_.connection) {
+      connection_.retain();
+    }
+    exchange_.release();
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+ private:
+  core::Exchange& exchange_;
+  core::Connection& connection_;
+};
+
+// The body, when it stands in one piece of memory; else null.
+const char* one_run(const core::Answer& answer) {
+  const std::vector<core::BodyPart>& parts = answer.extras().parts;
+  if (parts.empty()) return answer.text.data();
+  return parts.size() == 1 && !parts[0].file ? as_text(parts[0].bytes).data() : nullptr;
+}
+
 }  // namespace
 
 // --- Requests ------------------------------------------------------------------------------------
@@ -83,14 +112,12 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
 std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) {
   core::ServerSession& session = loop_.session();
   core::Exchange& exchange = *shard->take_exchange();
-  core::Hold<core::Exchange> hold(exchange);
-  exchange.release();  // the use that came with it is `hold`
+  Borrowed borrowed(exchange, *this);
   http1::RequestDecoder decoder;
   auto parsed = decoder.decode(bytes, session.head_limits, exchange.head);
   if (parsed.needs_more()) return 0;
   exchange.port = this;
   exchange.connection = this;
-  retain();
   exchange_ = &exchange;
   exchange.retain();
   phase_ = Phase::none;  // whatever the timer was set for is over
@@ -235,8 +262,8 @@ void Connection::respond(core::Exchange& exchange) {
   bool body = size > 0 && !exchange.head_only && head.framing == http1::Framing::length;
   if (!body) {
     send_head(head, {});
-  } else if (answer.extras().parts.empty() && size <= kCopied) {
-    send_head(head, answer.text);
+  } else if (const char* bytes = size <= kCopied ? one_run(answer) : nullptr) {
+    send_head(head, {bytes, std::size_t(size)});
   } else {
     send_head(head, {});
     send_parts(exchange);
