@@ -41,12 +41,12 @@ void ResponseBase::set_text(std::string&& text) {
 void ResponseBase::set_stream(std::unique_ptr<std::istream> source,
                               std::optional<std::uint64_t> length) {
   if (!exchange_) return;
-  exchange_->answer.source = std::move(source);
-  exchange_->answer.source_length = length;
+  exchange_->answer.set_extras().source = std::move(source);
+  exchange_->answer.set_extras().source_length = length;
 }
 
 void ResponseBase::set_file(std::string_view path) {
-  if (exchange_) exchange_->answer.file.assign(path);
+  if (exchange_) exchange_->answer.set_extras().file.assign(path);
 }
 
 void ResponseBase::set_type(std::string_view type) { add_field("Content-Type", type); }
@@ -89,16 +89,16 @@ void ResponseBase::add_trailer(std::string_view name, std::string_view value) {
     if (exchange_->answer.error == Errc::none) exchange_->answer.error = verdict;
     return;
   }
-  exchange_->answer.trailers.append(name).append(": ").append(value).append("\r\n");
+  exchange_->answer.set_extras().trailers.append(name).append(": ").append(value).append("\r\n");
 }
 
 void ResponseBase::set_range(std::optional<std::uint64_t> first, std::optional<std::uint64_t> last,
                              std::optional<std::uint64_t> length) {
   if (!exchange_) return;
   core::Answer& answer = exchange_->answer;
-  if (first) answer.range_first = first;
-  if (last) answer.range_last = last;
-  if (length) answer.range_size = length;
+  if (first) answer.set_extras().range_first = first;
+  if (last) answer.set_extras().range_last = last;
+  if (length) answer.set_extras().range_size = length;
 }
 
 // --- Later ---------------------------------------------------------------------------------------

@@ -10,11 +10,10 @@ void Arena::grow(std::size_t bytes) {
   size = std::max(size, bytes);
   chunks_.push_back({std::unique_ptr<std::byte[]>(new std::byte[size]), size});
   at_ = chunks_.back().memory.get();
-  left_ = size;
+  left_ = whole_ = size;
 }
 
-void Arena::reset() {
-  if (chunks_.empty()) return;
+void Arena::forget() {
   if (chunks_.size() > 1) {
     auto best = chunks_.end();
     for (auto chunk = chunks_.begin(); chunk != chunks_.end(); ++chunk) {
@@ -30,7 +29,7 @@ void Arena::reset() {
     chunks_.clear();
   }
   at_ = chunks_.empty() ? nullptr : chunks_.front().memory.get();
-  left_ = chunks_.empty() ? 0 : chunks_.front().size;
+  left_ = whole_ = chunks_.empty() ? 0 : chunks_.front().size;
 }
 
 }  // namespace sluice::base

@@ -37,7 +37,9 @@ class Arena {
     return {at, text.size()};
   }
 
-  void reset();
+  void reset() {
+    if (left_ != whole_) forget();
+  }
 
  private:
   static constexpr std::size_t kAlign = alignof(std::max_align_t);
@@ -46,10 +48,12 @@ class Arena {
     std::size_t size = 0;
   };
   void grow(std::size_t bytes);
+  void forget();
 
   std::vector<Chunk> chunks_;
   std::byte* at_ = nullptr;
   std::size_t left_ = 0;
+  std::size_t whole_ = 0;  // what left_ is when nothing has been handed out
   std::size_t first_, keep_;
 };
 

@@ -129,8 +129,4 @@ void Dispatcher::threw(Connection& connection, const std::exception_ptr& what) {
 
 constinit thread_local const Connection* Dispatcher::running_ = nullptr;
 
-void Dispatcher::ended(std::string_view name) {
-  if (Shard* shard = Shard::current()) shard->handler_ended(name);
-}
-
 }  // namespace sluice::core

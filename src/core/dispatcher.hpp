@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/task.hpp"
+#include "core/shard.hpp"
 
 namespace sluice::core {
 
@@ -90,7 +91,7 @@ class Dispatcher {
       fine = false;
     }
     running_ = before;
-    ended(name);
+    Shard::handler_ended(name);
     return fine;
   }
   // The connection whose handler runs on this thread, or null.
@@ -102,7 +103,6 @@ class Dispatcher {
 
  private:
   void threw(Connection& connection, const std::exception_ptr& what);
-  static void ended(std::string_view name);
   static thread_local constinit const Connection* running_;
   ServerSession& session_;
   std::unique_ptr<ThreadPool> pool_;

@@ -6,6 +6,7 @@
 #include "core/late.hpp"
 #include "core/shard.hpp"
 #include "proto/http/field_rules.hpp"
+#include "proto/http/token.hpp"
 
 namespace sluice::core {
 namespace {
@@ -13,41 +14,44 @@ namespace {
 // Capacity that a pooled exchange may keep in each of its strings.
 constexpr std::size_t kKeptCapacity = 64 * 1024;
 
-void clear_string(std::string& text) {
-  if (text.capacity() > kKeptCapacity) {
+inline void clear_string(std::string& text) {
+  if (text.capacity() > kKeptCapacity) [[unlikely]] {
     std::string().swap(text);  // an assignment may keep the memory
-  } else if (!text.empty()) {
+  } else {
     text.clear();
   }
 }
 
 }  // namespace
 
-std::uint64_t Answer::body_size() const {
-  if (parts.empty()) return text.size();
+std::uint64_t Answer::size_of_parts() const {
   std::uint64_t size = 0;
-  for (const BodyPart& part : parts) size += part.file ? part.length : part.bytes.size();
+  for (const BodyPart& part : extras_.parts) size += part.file ? part.length : part.bytes.size();
   return size;
 }
 
 void Answer::clear() {
   status = 200;
-  has_type = has_date = has_range = false;
   error = Errc::none;
-  close_connection = false;
+  has_type = has_date = has_range = close_connection = false;
   clear_string(fields);
   clear_string(type);
   clear_string(text);
-  clear_string(trailers);
-  parts.clear();
-  clear_string(file);
-  source.reset();
-  source_length.reset();
-  stream_length.reset();
-  range_first.reset();
-  range_last.reset();
-  range_size.reset();
-  length_without_body.reset();
+  if (has_extras_) clear_extras();
+}
+
+void Answer::clear_extras() {
+  has_extras_ = false;
+  clear_string(extras_.trailers);
+  extras_.parts.clear();
+  clear_string(extras_.file);
+  extras_.source.reset();
+  extras_.source_length.reset();
+  extras_.stream_length.reset();
+  extras_.range_first.reset();
+  extras_.range_last.reset();
+  extras_.range_size.reset();
+  extras_.length_without_body.reset();
 }
 
 void Exchange::clear() {
@@ -60,11 +64,11 @@ void Exchange::clear() {
   route = nullptr;
   params.clear();
   answer.clear();
-  head_block.reset();
-  body_block.reset();
+  if (head_block) head_block.reset();
+  if (body_block) body_block.reset();
   body = {};
   clear_string(body_text);
-  body_file.reset();
+  if (body_file) body_file.reset();
   body_received = body_limit = 0;
   body_complete = body_paused = false;
   body_wanted_whole = true;
@@ -76,8 +80,8 @@ void Exchange::clear() {
   if (stream_state) stream_state.reset();
 }
 
-void Exchange::release() {
-  if (--holds_ == 0 && !late) shard.give_back(this);
+void Exchange::unused() {
+  if (!late) shard.give_back(this);
 }
 
 void Exchange::detach_late() {
@@ -107,12 +111,12 @@ void Exchange::add_field(std::string_view name, std::string_view value) {
     if (answer.error == Errc::none) answer.error = verdict;
     return;
   }
-  if (http::same_name(name, "Content-Type")) {
+  if (http::is_word(name, http::Word("content-type"))) {
     answer.type.assign(value);
     answer.has_type = true;
     return;
   }
-  if (http::same_name(name, "Date")) answer.has_date = true;
+  if (http::is_word(name, http::Word("date"))) answer.has_date = true;
   add_field_unchecked(name, value);
 }
 

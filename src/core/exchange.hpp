@@ -43,14 +43,8 @@ struct BodyPart {
   std::uint64_t offset = 0, length = 0;
 };
 
-// What the handler said. The front turns it into bytes.
-struct Answer {
-  int status = 200;
-  bool has_type = false, has_date = false, has_range = false;
-  Errc error = Errc::none;      // of a field that was refused
-  std::string fields;           // complete lines; capacity is kept
-  std::string type;             // Content-Type
-  std::string text;             // body, unless parts or source
+// What few answers say.
+struct AnswerExtras {
   std::string trailers;         // complete lines
   std::vector<BodyPart> parts;  // body, in order
   std::string file;             // path for the file responder; empty: none
@@ -58,12 +52,37 @@ struct Answer {
   std::optional<std::uint64_t> source_length;
   std::optional<std::uint64_t> stream_length;  // of a streamed body, when known
   std::optional<std::uint64_t> range_first, range_last, range_size;
-  bool close_connection = false;
   // The representation's size when no body is sent (HEAD, 304 of a file).
   std::optional<std::uint64_t> length_without_body;
+};
 
-  std::uint64_t body_size() const;
+// What the handler said. The front turns it into bytes.
+class Answer {
+ public:
+  int status = 200;
+  Errc error = Errc::none;  // of a field that was refused
+  bool has_type = false, has_date = false, has_range = false;
+  bool close_connection = false;
+  std::string fields;  // complete lines; capacity is kept
+  std::string type;    // Content-Type
+  std::string text;    // body, unless parts or source
+
+  // Nobody has asked to set one of the extras: all are as they were made.
+  bool is_plain() const { return !has_extras_; }
+  const AnswerExtras& extras() const { return extras_; }
+  AnswerExtras& set_extras() {
+    has_extras_ = true;
+    return extras_;
+  }
+
+  std::uint64_t body_size() const { return extras_.parts.empty() ? text.size() : size_of_parts(); }
   void clear();
+
+ private:
+  std::uint64_t size_of_parts() const;
+  void clear_extras();
+  bool has_extras_ = false;
+  AnswerExtras extras_;
 };
 
 class Exchange {
@@ -78,8 +97,12 @@ class Exchange {
   // Uses: the front's while the request is alive, a running handler's. An attached Late counts as
   // one more. With the last one it goes back to the pool. Thread: shard.
   void retain() { ++holds_; }
-  void release();
+  void release() {
+    if (--holds_ == 0) unused();
+  }
   void detach_late();
+  // Whoever asks is the only one who keeps it.
+  bool is_last_use() const { return holds_ == 1 && !late; }
 
   // A plain answer by number, with a one-line text body. Replaces what was set.
   void set_plain(int status, std::string_view text = {});
@@ -125,8 +148,10 @@ class Exchange {
   std::shared_ptr<void> stream_state;             // the body source's own
 
  private:
-  friend class ExchangePool;
+  friend class Shard;
+  void unused();
   int holds_ = 0;
+  Exchange* next_idle_ = nullptr;
   sluice::HttpRequest request_;
   sluice::HttpResponse response_;
 

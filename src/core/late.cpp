@@ -267,6 +267,7 @@ void Late::on_abort(std::function<void()> handler) {
   retain();
   {
     std::lock_guard lock(mutex_);
+    has_handlers_.store(true, std::memory_order_release);
     on_abort_ = std::move(handler);
   }
   // If the client left before this was set, the handler runs now, on the shard.
@@ -278,11 +279,13 @@ void Late::on_abort(std::function<void()> handler) {
 
 void Late::on_writable(std::function<void()> handler) {
   std::lock_guard lock(mutex_);
+  has_handlers_.store(true, std::memory_order_release);
   if (!aborted()) on_writable_ = std::move(handler);
 }
 
 // They may hold the very handle that keeps this alive; they go outside of the lock.
 void Late::forget_handlers() {
+  if (!has_handlers_.load(std::memory_order_acquire)) return;
   std::function<void()> abort, writable;
   std::lock_guard lock(mutex_);
   abort.swap(on_abort_);

@@ -88,6 +88,7 @@ class Late {
   std::shared_ptr<std::atomic<std::uint32_t>> outstanding_;
   std::mutex mutex_;
   std::function<void()> on_abort_, on_writable_;
+  std::atomic<bool> has_handlers_{false};  // or had: set before one of those is
   bool abort_told_ = false;
 };
 

@@ -26,6 +26,9 @@ struct Router::Node {
 
 namespace {
 
+// So many names are looked at one by one.
+constexpr std::size_t kFew = 8;
+
 // Which bit of Literals::sizes_ stands for names of this size.
 std::uint64_t bit_of(std::size_t size) {
   return std::uint64_t{1} << std::min<std::size_t>(size, 63);
@@ -35,6 +38,12 @@ std::uint64_t bit_of(std::size_t size) {
 
 Router::Node* Router::Literals::find(std::string_view name) const {
   if ((sizes_ & bit_of(name.size())) == 0) return nullptr;
+  if (nodes_.size() <= kFew) {
+    for (const auto& [held, node] : nodes_) {
+      if (held == name) return node.get();
+    }
+    return nullptr;
+  }
   auto at = place_of(name);
   return at != nodes_.end() && at->first == name ? at->second.get() : nullptr;
 }
@@ -212,8 +221,7 @@ const WebSocketHandlers* Router::find_websocket(std::string_view path, Params& p
   return node ? node->websocket.get() : nullptr;
 }
 
-const RouteOptions* Router::body_mode(std::string_view path) const {
-  if (body_modes_.empty()) return nullptr;
+const RouteOptions* Router::longest_body_mode(std::string_view path) const {
   const RouteOptions* best = nullptr;
   std::size_t longest = 0;
   for (const auto& [prefix, options] : body_modes_) {

@@ -56,10 +56,13 @@ class Router {
   Match find(std::string_view method, std::string_view path, Params& params) const;
   const WebSocketHandlers* find_websocket(std::string_view path, Params& params) const;
   // Of requests that no route takes: the longest prefix, or null.
-  const RouteOptions* body_mode(std::string_view path) const;
+  const RouteOptions* body_mode(std::string_view path) const {
+    return body_modes_.empty() ? nullptr : longest_body_mode(path);
+  }
   bool empty() const { return empty_; }
 
  private:
+  const RouteOptions* longest_body_mode(std::string_view path) const;
   struct Node;
   // The children of a node that are literal segments, by the size of their names, then their bytes.
   class Literals {

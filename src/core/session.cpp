@@ -41,6 +41,8 @@ std::string lower_case(std::string_view text) {
 ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const Router& routes,
                              std::shared_ptr<const IdCipher> ids)
     : settings(std::move(in_force)),
+      head_limits{settings.limits.head_bytes, settings.limits.field_bytes, settings.limits.fields,
+                  settings.limits.target_segments},
       events(std::move(told)),
       router(routes),
       cipher(std::move(ids)),
@@ -71,8 +73,7 @@ ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
 
 void ServerSession::on_closed(Connection&) { open_connections.fetch_sub(1); }
 
-bool ServerSession::check_host(Exchange& exchange) {
-  if (hosts.empty()) return true;
+bool ServerSession::serves_host(const Exchange& exchange) const {
   std::string_view host = exchange.head.host;
   // The port of the field is not compared: that of the socket has decided.
   if (std::size_t colon = host.rfind(':'); colon != std::string_view::npos && host.back() != ']') {
@@ -94,7 +95,7 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
     respond_error(exchange, Errc::http_method_not_implemented);
     return kAnswered;
   }
-  if (!check_host(exchange)) {
+  if (!hosts.empty() && !serves_host(exchange)) {
     respond_error(exchange, Errc::host_not_served);
     return kAnswered;
   }
@@ -109,10 +110,16 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
     exchange.document = path.value();
   }
   if (head.upgrade && ws::is_upgrade(head) && try_upgrade(exchange)) return kAnswered;
-  if (!route(exchange)) return kAnswered;
-
-  const RouteOptions* options = exchange.route ? &exchange.route->options : nullptr;
-  if (!options && !exchange.route) options = router.body_mode(exchange.document);
+  if (!router.empty()) {
+    Router::Match match = router.find(head.method_text, exchange.document, exchange.params);
+    exchange.route = match.route;
+    if (!match.route && match.path_known) {
+      refuse_method(exchange, match.allow);
+      return kAnswered;
+    }
+  }
+  const RouteOptions* options =
+      exchange.route ? &exchange.route->options : router.body_mode(exchange.document);
   BodyPlan plan;
   plan.limit = settings.limits.body_bytes;
   if (options) {
@@ -131,21 +138,14 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
   return plan;
 }
 
-// False when the exchange was answered: 405.
-bool ServerSession::route(Exchange& exchange) {
-  const http::RequestHead& head = exchange.head;
-  if (router.empty()) return true;
-  Router::Match match = router.find(head.method_text, exchange.document, exchange.params);
-  exchange.route = match.route;
-  if (match.route || !match.path_known) return true;
+void ServerSession::refuse_method(Exchange& exchange, std::string_view allow) {
   exchange.set_error(Errc::http_method_not_allowed);
-  exchange.add_field_unchecked("Allow", match.allow);
+  exchange.add_field_unchecked("Allow", allow);
   reject(exchange.connection,
          {Errc::http_method_not_allowed,
-          std::string(head.method_text) + " " + std::string(exchange.document)},
+          std::string(exchange.head.method_text) + " " + std::string(exchange.document)},
          exchange.shard);
   respond(exchange);
-  return false;
 }
 
 void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<std::byte> piece) {
@@ -325,8 +325,14 @@ void ServerSession::run_handler(Exchange& exchange) {
       handler(connection.handle(), exchange.request(), exchange.response());
     });
     after_handler(exchange, !fine);
-    return;
+  } else {
+    run_on_pool(exchange, handler, name);
   }
+}
+
+void ServerSession::run_on_pool(Exchange& exchange, const RequestHandler& handler,
+                                std::string_view name) {
+  Connection& connection = *exchange.connection;
   if (!exchange.body_complete) exchange.port->pause_body(exchange);
   exchange.retain();
   ++exchange.on_pool;
@@ -399,30 +405,39 @@ void ServerSession::respond(Exchange& exchange) {
   Answer& answer = exchange.answer;
   if (answer.status < 200 || answer.status > 599) answer.error = Errc::bad_setting;
   if (answer.error == Errc::deferred_full) return respond_error(exchange, answer.error);
-  if (answer.error != Errc::none) {
-    Errc code = answer.error;
-    exchange.set_error(code);
-    answer.status = 500;
-    reject(exchange.connection,
-           {code, "the application's answer to " + std::string(exchange.document)}, exchange.shard);
-  }
-  if (!answer.file.empty()) {
-    body_source->respond_file(exchange);
-    return;
-  }
-  if (answer.range_first && answer.range_last && answer.range_size && !answer.has_range) {
-    answer.has_range = true;
-    answer.status = 206;
-    exchange.add_field_unchecked("Content-Range", "bytes " + std::to_string(*answer.range_first) +
-                                                      "-" + std::to_string(*answer.range_last) +
-                                                      "/" + std::to_string(*answer.range_size));
-  }
-  if (answer.source) {
-    body_source->respond_stream(exchange);
-    return;
-  }
+  if (answer.error != Errc::none) spoil_answer(exchange);
+  if (!answer.is_plain() && respond_with_extras(exchange)) return;
   exchange.answered = true;
   exchange.port->respond(exchange);
+}
+
+// What the application has said cannot be sent: a 500 instead.
+void ServerSession::spoil_answer(Exchange& exchange) {
+  Errc code = exchange.answer.error;
+  exchange.set_error(code);
+  exchange.answer.status = 500;
+  reject(exchange.connection,
+         {code, "the application's answer to " + std::string(exchange.document)}, exchange.shard);
+}
+
+// True: the answer comes from a file or a stream.
+bool ServerSession::respond_with_extras(Exchange& exchange) {
+  Answer& answer = exchange.answer;
+  const AnswerExtras& extras = answer.extras();
+  if (!extras.file.empty()) {
+    body_source->respond_file(exchange);
+    return true;
+  }
+  if (extras.range_first && extras.range_last && extras.range_size && !answer.has_range) {
+    answer.has_range = true;
+    answer.status = 206;
+    exchange.add_field_unchecked("Content-Range", "bytes " + std::to_string(*extras.range_first) +
+                                                      "-" + std::to_string(*extras.range_last) +
+                                                      "/" + std::to_string(*extras.range_size));
+  }
+  if (!extras.source) return false;
+  body_source->respond_stream(exchange);
+  return true;
 }
 
 void ServerSession::respond_error(Exchange& exchange, Errc code) {

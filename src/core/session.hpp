@@ -21,6 +21,7 @@
 #include "core/front.hpp"
 #include "core/router.hpp"
 #include "core/shard.hpp"
+#include "proto/http/head.hpp"
 #include "proto/ws/frame_header.hpp"
 
 namespace sluice::core {
@@ -130,6 +131,7 @@ class ServerSession {
                            const BroadcastFilter& filter);
 
   const SessionSettings settings;
+  const http::HeadLimits head_limits;  // of those
   const SessionEvents events;
   const Router& router;
   const std::shared_ptr<const IdCipher> cipher;
@@ -142,11 +144,14 @@ class ServerSession {
   std::atomic<std::uint64_t> open_connections{0};
 
  private:
-  bool check_host(Exchange& exchange);
-  bool route(Exchange& exchange);
+  bool serves_host(const Exchange& exchange) const;
+  void refuse_method(Exchange& exchange, std::string_view allow);
+  bool respond_with_extras(Exchange& exchange);
+  void spoil_answer(Exchange& exchange);
   bool try_upgrade(Exchange& exchange);
   void upgrade(Exchange& exchange, const WebSocketHandlers& handlers);
   void run_handler(Exchange& exchange);
+  void run_on_pool(Exchange& exchange, const RequestHandler& handler, std::string_view name);
   void after_handler(Exchange& exchange, bool threw);
   void left_pool(Exchange& exchange);
   void abort_answer(Exchange& exchange);

@@ -33,16 +33,19 @@ Shard::Shard(ServerSession& owner, std::uint32_t number, base::BlockPool& pool, 
       mailbox(std::make_shared<Mailbox>()),
       home(new Home(this, number, mailbox, owner.cipher)),
       websocket_cells(sizeof(WebSocket)),
-      incoming(WebSocket::decoder_options(owner.settings)) {
+      incoming(WebSocket::decoder_options(owner.settings)),
+      handler_limit_ns_(session.settings.handler_limit.count() * 1'000'000) {
   static_assert(sizeof date_ == http::kDateSize);
-  idle_.reserve(kIdleExchanges);
   websockets.reserve(kExpected);
   begin_turn(start);
 }
 
 Shard::~Shard() {
   mailbox->close();
-  for (Exchange* exchange : idle_) delete exchange;
+  while (Exchange* exchange = idle_) {
+    idle_ = exchange->next_idle_;
+    delete exchange;
+  }
   home->release();
 }
 
@@ -58,7 +61,7 @@ void Shard::begin_turn(base::Instant at) {
     http::write_date(date_, wall_seconds_);
     date_until_ = at + base::Duration(1'000'000'000 - wall.tv_nsec);
   }
-  if (session.settings.handler_limit.count() > 0) coarse_ns_ = coarse_clock();
+  if (handler_limit_ns_ > 0) coarse_ns_ = coarse_clock();
 }
 
 base::Instant Shard::finish_turn() {
@@ -68,12 +71,12 @@ base::Instant Shard::finish_turn() {
 }
 
 Exchange* Shard::take_exchange() {
-  Exchange* exchange = nullptr;
-  if (idle_.empty()) {
-    exchange = new Exchange(*this);
+  Exchange* exchange = idle_;
+  if (exchange) [[likely]] {
+    idle_ = exchange->next_idle_;
+    --idle_count_;
   } else {
-    exchange = idle_.back();
-    idle_.pop_back();
+    exchange = new Exchange(*this);
   }
   exchange->retain();
   return exchange;
@@ -81,19 +84,25 @@ Exchange* Shard::take_exchange() {
 
 void Shard::give_back(Exchange* exchange) {
   exchange->clear();
-  if (idle_.size() < kIdleExchanges) {
-    idle_.push_back(exchange);
+  if (idle_count_ < kIdleExchanges) {
+    exchange->next_idle_ = idle_;
+    idle_ = exchange;
+    ++idle_count_;
   } else {
     delete exchange;
   }
 }
 
 void Shard::handler_ended(std::string_view name) {
-  auto limit = session.settings.handler_limit.count() * 1'000'000;
-  if (limit <= 0) return;
-  std::int64_t after = coarse_clock(), spent = after - coarse_ns_;
-  coarse_ns_ = after;
-  if (spent < limit) return;
+  Shard* shard = current_shard;
+  if (!shard || shard->handler_limit_ns_ <= 0) return;
+  std::int64_t after = coarse_clock(), spent = after - shard->coarse_ns_;
+  shard->coarse_ns_ = after;
+  if (spent >= shard->handler_limit_ns_) [[unlikely]]
+    shard->report_stall(name, spent);
+}
+
+void Shard::report_stall(std::string_view name, std::int64_t spent) {
   session.log(LogLevel::warning, Errc::handler_stalled,
               "the handler of " + std::string(name) + " held shard " + std::to_string(index) +
                   " for " + std::to_string(spent / 1'000'000) +

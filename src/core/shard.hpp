@@ -68,11 +68,12 @@ class Shard {
   std::string_view date() const { return {date_, sizeof date_}; }
   std::int64_t wall_seconds() const { return wall_seconds_; }
 
-  Exchange* take_exchange();
+  Exchange* take_exchange();  // with one use
   void give_back(Exchange* exchange);
 
-  // Called after each inline handler: reports the one that took longer than the limit.
-  void handler_ended(std::string_view name);
+  // Called after each handler: reports the one that held this thread's shard, if it has one, for
+  // longer than the limit.
+  static void handler_ended(std::string_view name);
 
   ServerSession& session;
   std::weak_ptr<void> self;  // whatever owns this shard and its memory; a Late keeps it
@@ -98,11 +99,14 @@ class Shard {
   static constexpr std::size_t kIdleExchanges = 256;
   // Room for so many is set apart: pages that nobody touches cost nothing, growing leaves holes.
   static constexpr std::size_t kExpected = 65536;
+  void report_stall(std::string_view name, std::int64_t nanoseconds);
   base::Instant date_until_{};
   std::int64_t wall_seconds_ = 0;
-  std::int64_t coarse_ns_ = 0;
+  const std::int64_t handler_limit_ns_;  // 0: none
+  std::int64_t coarse_ns_ = 0;           // when the turn began or the last handler ended
   char date_[29];
-  std::vector<Exchange*> idle_;
+  Exchange* idle_ = nullptr;  // the first of a list
+  std::size_t idle_count_ = 0;
 };
 
 }  // namespace sluice::core

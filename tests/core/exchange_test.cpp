@@ -87,9 +87,9 @@ TEST(Exchange, ForgetsEverythingButItsMemory) {
   core::Exchange* exchange = bench.shard->take_exchange();
   exchange->set_error(Errc::http_body_too_large);
   exchange->add_field("X", "1");
-  exchange->answer.trailers = "T: 1\r\n";
-  exchange->answer.range_first = 1;
-  exchange->answer.parts.push_back({});
+  exchange->answer.set_extras().trailers = "T: 1\r\n";
+  exchange->answer.set_extras().range_first = 1;
+  exchange->answer.set_extras().parts.push_back({});
   exchange->body_text = "body";
   exchange->body_received = 4;
   exchange->body_wanted_whole = false;
@@ -106,8 +106,8 @@ TEST(Exchange, ForgetsEverythingButItsMemory) {
   EXPECT_EQ(next->answer.status, 200);
   EXPECT_TRUE(next->answer.fields.empty() && next->answer.text.empty() &&
               next->answer.type.empty());
-  EXPECT_TRUE(next->answer.trailers.empty() && next->answer.parts.empty());
-  EXPECT_FALSE(next->answer.range_first || next->answer.has_type);
+  EXPECT_TRUE(next->answer.extras().trailers.empty() && next->answer.extras().parts.empty());
+  EXPECT_FALSE(next->answer.extras().range_first || next->answer.has_type);
   EXPECT_TRUE(next->body_text.empty() && next->body_received == 0 && next->body_wanted_whole);
   EXPECT_FALSE(next->answered || next->head_only || next->streaming || next->on_data);
   EXPECT_TRUE(next->document.empty() && next->params.empty());
@@ -132,8 +132,9 @@ TEST(Exchange, BodySizeIsTheSumOfItsParts) {
   EXPECT_EQ(answer.body_size(), 0u);
   answer.text = "12345";
   EXPECT_EQ(answer.body_size(), 5u);
-  answer.parts.push_back({{}, as_bytes(std::string_view("123")), {}, 0, 0});
-  answer.parts.push_back({{}, {}, std::make_shared<core::OpenFile>(-1), 10, 1'000'000'000'000});
+  answer.set_extras().parts.push_back({{}, as_bytes(std::string_view("123")), {}, 0, 0});
+  answer.set_extras().parts.push_back(
+      {{}, {}, std::make_shared<core::OpenFile>(-1), 10, 1'000'000'000'000});
   EXPECT_EQ(answer.body_size(), 1'000'000'000'003u);
 }
 

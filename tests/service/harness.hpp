@@ -67,14 +67,14 @@ class RecordingPort final : public core::ExchangePort {
     take_head(exchange);
     const core::Answer& answer = exchange.answer;
     const bool bodiless = exchange.head_only || answer.status == 304 || answer.status == 204;
-    if (exchange.head_only && answer.length_without_body) {
-      outcome.length = answer.length_without_body;
+    if (exchange.head_only && answer.extras().length_without_body) {
+      outcome.length = answer.extras().length_without_body;
     } else if (answer.status != 304) {
       outcome.length = answer.body_size();
     }
     outcome.in_memory = true;
-    if (answer.parts.empty() && !bodiless) outcome.body = answer.text;
-    for (const core::BodyPart& part : answer.parts) {
+    if (answer.extras().parts.empty() && !bodiless) outcome.body = answer.text;
+    for (const core::BodyPart& part : answer.extras().parts) {
       if (part.file) outcome.in_memory = false;
       if (bodiless || !keep_body) continue;
       outcome.body += part.file ? read_region(part) : std::string(as_text(part.bytes));
@@ -84,7 +84,7 @@ class RecordingPort final : public core::ExchangePort {
   void begin_stream(core::Exchange& exchange) override {
     take_head(exchange);
     outcome.streamed = true;
-    outcome.length = exchange.answer.stream_length;
+    outcome.length = exchange.answer.extras().stream_length;
   }
   bool write_stream(core::Exchange&, Bytes bytes) override {
     outcome.body.append(as_text(bytes));

@@ -229,7 +229,7 @@ TEST(HotFiles, AHotFileAllocatesNothing) {
     // No port: respond() is where this test ends.
     const std::size_t news = count_news([&] { match.route->native(*exchange); });
     EXPECT_EQ(news, 0u) << target;
-    EXPECT_EQ(exchange->answer.parts.size(), 1u);
+    EXPECT_EQ(exchange->answer.extras().parts.size(), 1u);
     exchange->release();
   }
 }
@@ -311,7 +311,8 @@ TEST(HotFiles, EveryAllocationOfAStreamMayFail) {
     exchange->port = &port;
     http1::RequestDecoder decoder;
     ASSERT_TRUE(decoder.decode(as_bytes(text), http::HeadLimits{}, exchange->head).is_done());
-    exchange->answer.source = std::make_unique<std::istringstream>(std::string(100'000, 's'));
+    exchange->answer.set_extras().source =
+        std::make_unique<std::istringstream>(std::string(100'000, 's'));
     exchange->answer.fields = "ETag: \"y\"\r\n";
     fail_after = n;
     harness.service().respond_stream(*exchange);

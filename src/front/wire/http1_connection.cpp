@@ -19,13 +19,33 @@ constexpr std::size_t kCopied = 4096;
 
 std::uint64_t count(std::chrono::milliseconds time) { return std::uint64_t(time.count()); }
 
-http::HeadLimits head_limits(const Limits& limits) {
-  http::HeadLimits head;
-  head.head_bytes = limits.head_bytes;
-  head.field_bytes = limits.field_bytes;
-  head.fields = limits.fields;
-  head.target_segments = limits.target_segments;
-  return head;
+// While the head's bytes are worked on, the connection is there anyway. Only an exchange that stays
+// behind keeps it: most are answered by then, without a locked operation.
+class Borrowed {
+ public:
+  Borrowed(core::Exchange& exchange, core::Connection& connection)
+      : exchange_(exchange), connection_(connection) {}
+  ~Borrowed() {
+    if (exchange_.is_last_use()) {
+      exchange_.connection = nullptr;
+    } else if (exchange_.connection) {
+      connection_.retain();
+    }
+    exchange_.release();
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+ private:
+  core::Exchange& exchange_;
+  core::Connection& connection_;
+};
+
+// The body, when it stands in one piece of memory; else null.
+const char* one_run(const core::Answer& answer) {
+  const std::vector<core::BodyPart>& parts = answer.extras().parts;
+  if (parts.empty()) return answer.text.data();
+  return parts.size() == 1 && !parts[0].file ? as_text(parts[0].bytes).data() : nullptr;
 }
 
 }  // namespace
@@ -92,15 +112,12 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
 std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) {
   core::ServerSession& session = loop().session();
   core::Exchange& exchange = *shard().take_exchange();
-  core::Hold<core::Exchange> hold(exchange);
-  exchange.release();  // the use that came with it is `hold`
+  Borrowed borrowed(exchange, *this);
   http1::RequestDecoder decoder;
-  decoder.reset();
-  auto parsed = decoder.decode(bytes, head_limits(session.settings.limits), exchange.head);
+  auto parsed = decoder.decode(bytes, session.head_limits, exchange.head);
   if (parsed.needs_more()) return 0;
   exchange.port = work_;
   exchange.connection = this;
-  retain();
   work_->exchange = &exchange;
   exchange.retain();
   work_->phase = Phase::none;  // whatever the timer was set for is over
@@ -145,7 +162,7 @@ std::size_t Connection::feed_body(base::Block& block, std::span<std::byte> bytes
   std::size_t used = 0;
   bool last = false;
   if (work_->body_chunked) {
-    auto parsed = work_->chunks->decode(bytes, head_limits(session.settings.limits));
+    auto parsed = work_->chunks->decode(bytes, session.head_limits);
     if (parsed.needs_more()) return bytes.size();
     if (parsed.is_bad()) {
       if (!exchange.answered && !exchange.late) {
@@ -203,9 +220,7 @@ http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange, bool stay
   http1::ResponseHeadOut head;
   head.status = answer.status;
   if (!answer.has_date) head.date = shard().date();
-  if (answer.has_type && answer.status != 204) {
-    answer.fields.append("Content-Type: ").append(answer.type).append("\r\n");
-  }
+  if (answer.has_type && answer.status != 204) head.type = answer.type;
   head.fields = answer.fields;
   if (!stay) {
     head.connection = http1::ConnectionField::close;
@@ -237,20 +252,18 @@ void Connection::respond(core::Exchange& exchange) {
   bool stay = stays_alive(exchange);
   http1::ResponseHeadOut head = make_head(exchange, stay);
   std::uint64_t size = answer.body_size();
-  if (answer.status == 204) {
-    head.framing = http1::Framing::none;
-  } else if (answer.status == 304) {
+  if (answer.status == 204 || answer.status == 304) {
     head.framing = http1::Framing::none;
   } else {
     head.content_length = size;
-    if (exchange.head_only && answer.length_without_body)
-      head.content_length = *answer.length_without_body;
+    if (exchange.head_only && answer.extras().length_without_body)
+      head.content_length = *answer.extras().length_without_body;
   }
   bool body = size > 0 && !exchange.head_only && head.framing == http1::Framing::length;
   if (!body) {
     send_head(head, {});
-  } else if (answer.parts.empty() && size <= kCopied) {
-    send_head(head, answer.text);
+  } else if (const char* bytes = size <= kCopied ? one_run(answer) : nullptr) {
+    send_head(head, {bytes, std::size_t(size)});
   } else {
     send_head(head, {});
     send_parts(exchange);
@@ -260,12 +273,12 @@ void Connection::respond(core::Exchange& exchange) {
 
 void Connection::send_parts(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
-  if (answer.parts.empty()) {
+  if (answer.extras().parts.empty()) {
     // A large text is taken over instead of being copied.
     write_shared(base::SharedBytes::own(std::exchange(answer.text, {})), false);
     return;
   }
-  for (core::BodyPart& part : answer.parts) {
+  for (const core::BodyPart& part : answer.extras().parts) {
     if (closed_ || close_called_) return;
     if (part.file) {
       if (!work_->out.append_file(loop().segments(), part.file, part.offset, part.length)) {
@@ -328,10 +341,10 @@ void Connection::plain_error(Errc code) {
 void Connection::begin_stream(core::Exchange& exchange) {
   core::Answer& answer = exchange.answer;
   bool bodyless = answer.status == 204 || answer.status == 304;
-  work_->counted_stream = answer.stream_length.has_value();
+  work_->counted_stream = answer.extras().stream_length.has_value();
   work_->chunked_stream = !work_->counted_stream && exchange.head.minor >= 1 && !bodyless;
   work_->head_only_stream = exchange.head_only || bodyless;
-  work_->stream_left = answer.stream_length.value_or(0);
+  work_->stream_left = answer.extras().stream_length.value_or(0);
   work_->stream_stays = stays_alive(exchange) &&
                         (work_->counted_stream || work_->chunked_stream || work_->head_only_stream);
   exchange.streaming = true;

@@ -12,7 +12,6 @@ namespace sluice::http {
 // Without regard to case.
 bool same_name(std::string_view a, std::string_view b);
 
-bool is_token(std::string_view text);
 // No control character but HTAB.
 bool is_value(std::string_view text);
 

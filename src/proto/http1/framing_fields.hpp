@@ -21,21 +21,21 @@ inline constexpr std::size_t kFramingFieldsBound = 96;
 // Writes the three and the empty line; returns the end.
 inline char* write_framing_fields(char* out, ConnectionField connection, Framing framing,
                                   std::uint64_t content_length) {
-  constexpr std::string_view options[] = {"", "Connection: close\r\n", "Connection: keep-alive\r\n",
-                                          "Connection: Upgrade\r\n"};
+  static constexpr std::string_view options[] = {
+      "", "Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: Upgrade\r\n"};
   if (connection != ConnectionField::absent) {
     out = put(out, options[static_cast<std::size_t>(connection)]);
   }
   switch (framing) {
     case Framing::length:
-      out = put_number(put(out, "Content-Length: "), content_length);
-      return put(out, "\r\n\r\n");
+      out = put_number(put_literal(out, "Content-Length: "), content_length);
+      return put_literal(out, "\r\n\r\n");
     case Framing::chunked:
-      return put(out, "Transfer-Encoding: chunked\r\n\r\n");
+      return put_literal(out, "Transfer-Encoding: chunked\r\n\r\n");
     case Framing::none:
       break;
   }
-  return put(out, kLineEnd);
+  return put_literal(out, "\r\n");
 }
 
 }  // namespace sluice::http1

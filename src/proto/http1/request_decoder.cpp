@@ -90,13 +90,8 @@ Step read_line_rest(const char* at, const char* end, RequestHead& head) {
   return line;
 }
 
-// What may stand in Host, of the bytes [base, limit). The usual name or address, with or without a
-// port, is seen at one glance.
-bool is_host(const char* base, std::string_view text, const char* limit) {
-  if (text.size() <= 16 && limit - text.data() >= 16 && is_short_host(text.data(), text.size()))
-      [[likely]] {
-    return true;
-  }
+// is_host() of what is not seen at one glance.
+bool is_long_host(const char* base, std::string_view text) {
   const char* end = text.data() + text.size();
   const char* stop = find_host_end(base, text.data(), end);
   if (stop == end) return !text.empty();
@@ -105,6 +100,16 @@ bool is_host(const char* base, std::string_view text, const char* limit) {
     return true;
   }
   return http::is_authority(text);
+}
+
+// What may stand in Host, of the bytes [base, limit). The usual name or address, with or without a
+// port, is seen at one glance.
+inline bool is_host(const char* base, std::string_view text, const char* limit) {
+  if (text.size() <= 16 && limit - text.data() >= 16 && is_short_host(text.data(), text.size()))
+      [[likely]] {
+    return true;
+  }
+  return is_long_host(base, text);
 }
 
 // Path and query of `text`, which is a target without scheme and authority.
@@ -233,9 +238,11 @@ void RequestDecoder::reset() { *this = RequestDecoder{}; }
 std::size_t RequestDecoder::read_usual(const char* base, const char* end, const HeadLimits& limits,
                                        RequestHead& head) {
   const char* at = read_usual_line(base, base, end, head);
+  bool plain = true;  // nothing but Host is about the message: it is as head.clear() has left it
   for (std::size_t left = limits.fields; at != nullptr && end - at >= 2; --left) {
     if (*at == '\r') {
-      if (at[1] != '\n' || finish(head) != Errc::none) return 0;
+      if (at[1] != '\n') return 0;
+      if (plain ? !have_host_ : finish(head) != Errc::none) return 0;
       return static_cast<std::size_t>(at + 2 - base);
     }
     if (left == 0) return 0;
@@ -247,6 +254,7 @@ std::size_t RequestDecoder::read_usual(const char* base, const char* end, const 
       if (!is_host(base, field.value, end)) return 0;
       head.host = field.value;
     } else if (http::is_about_message(field.id)) {
+      plain = false;
       if (note(base, end, field, head) != Errc::none) return 0;
     }
   }

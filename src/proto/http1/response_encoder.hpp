@@ -28,6 +28,7 @@ struct ResponseHeadOut {
   std::string_view server = {};  // empty: no Server field
   // Complete lines, each ended by CRLF, validated by whoever collected them.
   std::string_view fields = {};
+  std::string_view type = {};  // with null data: no Content-Type field
 };
 
 // How many bytes the head can need at most.

@@ -22,7 +22,7 @@ using http::ByteRange;
 using http::FieldId;
 
 void append_part(Exchange& exchange, const FileVersion& version, const ByteRange& range) {
-  BodyPart& part = exchange.answer.parts.emplace_back();
+  BodyPart& part = exchange.answer.set_extras().parts.emplace_back();
   if (version.in_memory) {
     part.shared = version.content;
     part.bytes = version.content.bytes().subspan(static_cast<std::size_t>(range.first),
@@ -36,7 +36,7 @@ void append_part(Exchange& exchange, const FileVersion& version, const ByteRange
 
 // The part that lives in the exchange's arena.
 void append_text(Exchange& exchange, std::string_view text) {
-  BodyPart& part = exchange.answer.parts.emplace_back();
+  BodyPart& part = exchange.answer.set_extras().parts.emplace_back();
   part.bytes = as_bytes(exchange.arena.copy(text));
   part.length = text.size();
 }
@@ -44,7 +44,7 @@ void append_text(Exchange& exchange, std::string_view text) {
 void append_whole(Exchange& exchange, const FileVersion& version) {
   const std::uint64_t size = version.facts.size;
   if (exchange.head_only) {
-    exchange.answer.length_without_body = size;
+    exchange.answer.set_extras().length_without_body = size;
   } else if (size != 0) {
     append_part(exchange, version, {0, size - 1});
   }
@@ -100,9 +100,9 @@ void set_failure(Exchange& exchange, Errc code, const FileVersion& version) {
 // ranges.
 void answer_as_it_is(Exchange& exchange, const FileVersion& version) {
   core::Answer& answer = exchange.answer;
-  if (answer.range_first && answer.range_last && answer.range_size) {
-    if (*answer.range_last < *answer.range_first ||
-        *answer.range_last - *answer.range_first + 1 != version.facts.size) {
+  if (answer.extras().range_first && answer.extras().range_last && answer.extras().range_size) {
+    if (*answer.extras().range_last < *answer.extras().range_first ||
+        *answer.extras().range_last - *answer.extras().range_first + 1 != version.facts.size) {
       exchange.set_error(Errc::http_length_mismatch);
       return;
     }
@@ -114,7 +114,7 @@ void answer_as_it_is(Exchange& exchange, const FileVersion& version) {
 
 void answer_version(Exchange& exchange, const FileVersion& version, const Wishes& wishes) {
   core::Answer& answer = exchange.answer;
-  if (answer.status != 200 || answer.has_range || answer.range_first) {
+  if (answer.status != 200 || answer.has_range || answer.extras().range_first) {
     return answer_as_it_is(exchange, version);
   }
   http::Validators validators = version.validators();
@@ -177,10 +177,10 @@ void answer_listing(Exchange& exchange, const Found& found) {
   core::Answer& answer = exchange.answer;
   set_type(exchange, "text/html; charset=utf-8");
   if (exchange.head_only) {
-    answer.length_without_body = found.page.size();
+    answer.set_extras().length_without_body = found.page.size();
     return;
   }
-  BodyPart& part = answer.parts.emplace_back();
+  BodyPart& part = answer.set_extras().parts.emplace_back();
   part.shared = found.page;
   part.bytes = found.page.bytes();
   part.length = part.bytes.size();
@@ -200,7 +200,7 @@ std::string_view joined(Exchange& exchange, FieldId id) {
 }  // namespace
 
 void answer_found(Exchange& exchange, const Root& root, const Found& found) {
-  exchange.answer.file.clear();
+  if (!exchange.answer.is_plain()) exchange.answer.set_extras().file.clear();
   exchange.answer.text.clear();
   switch (found.kind) {
     case Found::Kind::failure: {

@@ -171,7 +171,7 @@ Result<core::ExchangeHandler> FileService::directory(std::string prefix, std::st
 }
 
 void FileService::respond_file(core::Exchange& exchange) {
-  serve(exchange, application_, exchange.answer.file);
+  serve(exchange, application_, exchange.answer.extras().file);
 }
 
 void FileService::serve(core::Exchange& exchange, const std::shared_ptr<const Root>& root,

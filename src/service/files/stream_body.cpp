@@ -17,7 +17,9 @@
 namespace sluice::service {
 
 StreamBody::StreamBody(core::Exchange& exchange, const Submit& submit)
-    : exchange_(exchange), submit_(submit), source_(std::move(exchange.answer.source)) {
+    : exchange_(exchange),
+      submit_(submit),
+      source_(std::move(exchange.answer.set_extras().source)) {
   exchange_.retain();
 }
 
@@ -120,15 +122,16 @@ void StreamBody::measured() {
 // How long the representation is. False: answered with an error.
 bool StreamBody::plan_length() {
   const core::Answer& answer = exchange_.answer;
-  if (answer.range_first && answer.range_last) {
-    const std::uint64_t first = *answer.range_first, last = *answer.range_last;
-    if (last < first || (answer.source_length && *answer.source_length != last - first + 1)) {
+  if (answer.extras().range_first && answer.extras().range_last) {
+    const std::uint64_t first = *answer.extras().range_first, last = *answer.extras().range_last;
+    if (last < first ||
+        (answer.extras().source_length && *answer.extras().source_length != last - first + 1)) {
       fail(Errc::http_length_mismatch, "the stream's length is not that of the content range");
       return false;
     }
     length_ = last - first + 1;
-  } else if (answer.source_length) {
-    length_ = answer.source_length;
+  } else if (answer.extras().source_length) {
+    length_ = answer.extras().source_length;
   } else if (seekable_) {
     length_ = available_;
   }
@@ -144,7 +147,7 @@ bool StreamBody::plan_length() {
 bool StreamBody::plan_ranges() {
   core::Answer& answer = exchange_.answer;
   runs_.push_back({{}, {}, length_});
-  if (answer.status != 200 || answer.range_first || !seekable_ || !length_) return true;
+  if (answer.status != 200 || answer.extras().range_first || !seekable_ || !length_) return true;
 
   const std::int64_t now = exchange_.shard.wall_seconds();
   http::Validators validators;
@@ -217,7 +220,7 @@ void StreamBody::answer_now() {
     if (!over_) exchange.port->end_stream(exchange, {});
     return finish();
   }
-  if (exchange.head_only && length_) exchange.answer.length_without_body = length_;
+  if (exchange.head_only && length_) exchange.answer.set_extras().length_without_body = length_;
   exchange.shard.session.respond(exchange);
   finish();
 }
@@ -225,7 +228,7 @@ void StreamBody::answer_now() {
 void StreamBody::start() {
   begun_ = true;
   exchange_.answered = exchange_.streaming = true;
-  exchange_.answer.stream_length = length_;
+  exchange_.answer.set_extras().stream_length = length_;
   exchange_.port->begin_stream(exchange_);
   advance();
 }
@@ -236,7 +239,7 @@ void StreamBody::advance() {
   while (!over_ && !busy_ && !full_) {
     if (exchange_.port == nullptr) return finish();
     if (run_ == runs_.size()) {
-      exchange_.port->end_stream(exchange_, exchange_.answer.trailers);
+      exchange_.port->end_stream(exchange_, exchange_.answer.extras().trailers);
       return finish();
     }
     Run& run = runs_[run_];

@@ -31,6 +31,27 @@ TEST(ResponseEncoder, TheOrderOfTheFields) {
             "A: b\r\nC: d\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
 }
 
+TEST(ResponseEncoder, TheTypeStandsBehindTheFields) {
+  EXPECT_EQ(written({.content_length = 42, .fields = "A: b\r\n", .type = "text/plain"}),
+            "HTTP/1.1 200 OK\r\nA: b\r\nContent-Type: text/plain\r\nContent-Length: 42\r\n\r\n");
+  EXPECT_EQ(written({.framing = Framing::none, .type = ""}),
+            "HTTP/1.1 200 OK\r\nContent-Type: \r\n\r\n");
+}
+
+TEST(ResponseEncoder, LengthsOfEverySize) {
+  std::vector<std::uint64_t> lengths = {99'999, 100'000, 4'294'967'296};
+  for (std::uint64_t length = 0; length < 10'100; ++length) lengths.push_back(length);
+  for (std::uint64_t length : lengths) {
+    EXPECT_EQ(written({.content_length = length}),
+              "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n");
+  }
+}
+
+TEST(ResponseEncoder, ADateOfAnotherSizeIsWrittenAsItIs) {
+  EXPECT_EQ(written({.framing = Framing::none, .date = "some day"}),
+            "HTTP/1.1 200 OK\r\nDate: some day\r\n\r\n");
+}
+
 TEST(ResponseEncoder, WhatIsAbsent) {
   EXPECT_EQ(written({.status = 204, .framing = Framing::none}), "HTTP/1.1 204 No Content\r\n\r\n");
   EXPECT_EQ(written({}), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
