@@ -5,9 +5,8 @@
 // Layer: core. Thread: shard.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "base/block.hpp"
 #include "proto/ws/decoder.hpp"
@@ -24,30 +23,44 @@ struct Incoming {
   base::BlockRef kept;     // received bytes that wait until reading goes on
   std::uint32_t message_size = 0, kept_size = 0, kept_at = 0;
   std::uint32_t fragment_at = 0;  // where the current frame began in message
+  Incoming* next = nullptr;       // the pool's
 };
 
 class IncomingPool {
  public:
-  explicit IncomingPool(const ws::DecoderOptions& options) : options_(options) {
-    idle_.reserve(kIdle);
+  explicit IncomingPool(const ws::DecoderOptions& options) : options_(options) {}
+  IncomingPool(const IncomingPool&) = delete;
+  IncomingPool& operator=(const IncomingPool&) = delete;
+  ~IncomingPool() {
+    while (Incoming* incoming = idle_) {
+      idle_ = incoming->next;
+      delete incoming;
+    }
   }
 
-  std::unique_ptr<Incoming> take() {
-    if (idle_.empty()) return std::make_unique<Incoming>(options_);
-    std::unique_ptr<Incoming> taken = std::move(idle_.back());
-    idle_.pop_back();
+  Incoming* take() {  // std::bad_alloc
+    Incoming* taken = idle_;
+    if (!taken) return new Incoming(options_);
+    idle_ = taken->next;
+    --count_;
     return taken;
   }
   // One that is at rest.
-  void give_back(std::unique_ptr<Incoming> incoming) {
-    if (idle_.size() == kIdle) return;
-    idle_.push_back(std::move(incoming));  // there is room
+  void give_back(Incoming* incoming) noexcept {
+    if (count_ == kIdle) {
+      delete incoming;
+      return;
+    }
+    incoming->next = idle_;
+    idle_ = incoming;
+    ++count_;
   }
 
  private:
   static constexpr std::size_t kIdle = 64;
   const ws::DecoderOptions options_;
-  std::vector<std::unique_ptr<Incoming>> idle_;
+  Incoming* idle_ = nullptr;
+  std::size_t count_ = 0;
 };
 
 }  // namespace sluice::core

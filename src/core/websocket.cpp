@@ -47,7 +47,7 @@ StreamPtr WebSocket::make(Connection& connection) {
 
 WebSocket::WebSocket(Connection& connection) : connection_(connection) {}
 
-WebSocket::~WebSocket() = default;
+WebSocket::~WebSocket() { delete incoming_; }
 
 void WebSocket::destroy() {
   base::Cells& cells = shard().websocket_cells;
@@ -72,7 +72,9 @@ Incoming& WebSocket::incoming() {
 
 // Between messages there is nothing to remember.
 void WebSocket::rest() {
-  if (incoming_ && incoming_->at_rest()) shard().incoming.give_back(std::move(incoming_));
+  if (incoming_ && incoming_->at_rest()) {
+    shard().incoming.give_back(std::exchange(incoming_, nullptr));
+  }
 }
 
 template <class Call>
@@ -239,18 +241,20 @@ bool WebSocket::collect(std::span<const std::byte> piece) {
 }
 
 void WebSocket::deliver(base::Block& block, ws::Opcode opcode, Bytes message) {
-  shard().counters.messages_received.add();
-  connection_.last_message_seconds.store(std::uint32_t(shard().wall_seconds()),
+  Shard& here = shard();
+  here.counters.messages_received.add();
+  connection_.last_message_seconds.store(std::uint32_t(here.wall_seconds()),
                                          std::memory_order_relaxed);
-  const WebSocketHandlers& own = shard().session.events.websocket;
+  const WebSocketHandlers& of_route = handlers();
+  const WebSocketHandlers& own = here.session.events.websocket;
   if (opcode == ws::Opcode::text) {
-    const auto& handler = handlers().on_message ? handlers().on_message : own.on_message;
+    const auto& handler = of_route.on_message ? of_route.on_message : own.on_message;
     if (!handler) return;
     dispatch("on_message", &block, message.size(), [&handler, connection = &connection_, message] {
       handler(connection->handle(), as_text(message));
     });
   } else {
-    const auto& handler = handlers().on_binary ? handlers().on_binary : own.on_binary;
+    const auto& handler = of_route.on_binary ? of_route.on_binary : own.on_binary;
     if (!handler) return;
     dispatch("on_binary", &block, message.size(), [&handler, connection = &connection_, message] {
       handler(connection->handle(), message);
@@ -345,8 +349,9 @@ void WebSocket::pause_when_full() {
 SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
                            bool promised) {
   if (!can_send()) return SendStatus::gone;
-  shard().broadcasts.hand_out();  // what was broadcast before goes before
-  const std::size_t budget = shard().session.settings.limits.send_queue_bytes;
+  Shard& here = shard();
+  here.broadcasts.hand_out();  // what was broadcast before goes before
+  const std::size_t budget = here.session.settings.limits.send_queue_bytes;
   std::size_t queued = connection_.queued();
   if (queued > 0) {
     if (own) {
@@ -355,7 +360,7 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
       return SendStatus::would_block;
     }
   }
-  shard().counters.messages_sent.add();
+  here.counters.messages_sent.add();
   if (fragment_size == 0 || fragment_size >= payload.size()) {
     write(opcode, true, payload, !own);
   } else {
@@ -379,19 +384,21 @@ SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragmen
 
 bool WebSocket::send_frame(base::Block& block, Bytes frame) {
   if (!can_send()) return false;
+  Shard& here = shard();
   std::size_t queued = connection_.queued();
-  if (queued > 0 && queued + frame.size() > shard().session.settings.limits.send_queue_bytes &&
+  if (queued > 0 && queued + frame.size() > here.session.settings.limits.send_queue_bytes &&
       !make_room(frame.size())) {
     return false;
   }
-  shard().counters.messages_sent.add();
+  here.counters.messages_sent.add();
   connection_.write_block(block, frame, true);
   return true;
 }
 
 void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::uint32_t> sizes) {
   if (!can_send()) return;
-  const SessionSettings& settings = shard().session.settings;
+  Shard& here = shard();
+  const SessionSettings& settings = here.session.settings;
   // Where they may not all fit each is looked at, and those that may be taken back stand apart.
   bool together = connection_.queued() + run.size() <= settings.limits.send_queue_bytes &&
                   (sizes.size() == 1 || settings.options.slow_reader != SlowReader::drop_oldest);
@@ -402,7 +409,7 @@ void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::
     }
     return;
   }
-  shard().counters.messages_sent.add(sizes.size());
+  here.counters.messages_sent.add(sizes.size());
   connection_.write_block(block, run, true);
 }
 
@@ -538,7 +545,7 @@ void WebSocket::on_ended(const Error& why) {
   all.pop_back();
   shard().counters.websockets.subtract();
   connection_.websocket_flag_.store(false, std::memory_order_release);
-  incoming_.reset();
+  delete std::exchange(incoming_, nullptr);
   if (why && why.code != Errc::connection_closed && close_code_ == 0) {
     try {
       shard().session.failed_event(connection_, why);

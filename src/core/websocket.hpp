@@ -104,7 +104,7 @@ class WebSocket final : public StreamEvents {
                    queue_pause_ : 1 = false, pool_pause_ : 1 = false;
   bool reading_ : 1 = true, peer_ended_ : 1 = false, failed_ : 1 = false, slow_closing_ : 1 = false;
   Connection& connection_;
-  std::unique_ptr<Incoming> incoming_;  // null between messages
+  Incoming* incoming_ = nullptr;  // ours; null between messages
 };
 
 static_assert(sizeof(WebSocket) <= 40);

@@ -44,7 +44,7 @@ Connection* Connection::make(Loop& loop, const core::Endpoint& peer,
 }
 
 Connection::~Connection() {
-  if (work_) end_work();  // it was never opened: else on_closed has done it
+  if (work_) end_used_work();  // it was never opened: else on_closed has done it
 }
 
 void Connection::destroy() {
@@ -66,6 +66,9 @@ Work& Connection::begin_work() {
 }
 
 void Connection::end_work() { loop().works().give_back(*std::exchange(work_, nullptr)); }
+void Connection::end_used_work() {
+  loop().works().give_back_used(*std::exchange(work_, nullptr));
+}
 
 void Connection::open(int fd) {
   set_phase(Phase::header, std::uint64_t(loop().session().settings.timeouts.header_wait.count()));
@@ -287,11 +290,12 @@ void Connection::write(Bytes bytes) {
 
 void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
   if (closed_ || close_called_) return;
-  droppable = droppable && loop().session().settings.options.slow_reader == SlowReader::drop_oldest;
-  if (!has_work() || !work_->out.append(loop().segments(), block, part, droppable)) {
+  Loop& own = loop();
+  droppable = droppable && own.session().settings.options.slow_reader == SlowReader::drop_oldest;
+  if (!has_work() || !work_->out.append(own.segments(), block, part, droppable)) {
     return out_of_memory();
   }
-  shard().queued_bytes += part.size();
+  own.shard().queued_bytes += part.size();
   mark_dirty();
 }
 
@@ -345,25 +349,27 @@ void Connection::flush() {
 
 void Connection::send_queued() {
   iovec parts[kMaxParts];
-  while (!work_->out.empty() && !socket_.sending()) {
+  io::Engine& engine = loop().engine();
+  OutQueue& out = work_->out;
+  while (!out.empty() && !socket_.sending()) {
     std::size_t gone = 0;
-    if (work_->out.file_first()) {
+    if (out.file_first()) {
       if (work_->file_window == 0) {
         send_file_window();
         if (work_->file_window == 0) return;
       }
-      const Segment& front = work_->out.front();
+      const Segment& front = out.front();
       std::uint64_t size = std::min(front.size, work_->file_window);
-      gone = loop().engine().send_file(socket_, front.file, front.offset, std::size_t(size));
+      gone = engine.send_file(socket_, front.file, front.offset, std::size_t(size));
     } else {
-      std::size_t count = work_->out.gather(parts);
-      gone = loop().engine().send(socket_, {parts, count});
+      std::size_t count = out.gather(parts);
+      gone = engine.send(socket_, {parts, count});
     }
     if (gone > 0) sent(gone);
     if (gone == 0 && !socket_.sending()) return;  // failed: on_closed follows
     if (close_called_) return;
   }
-  if (work_->out.empty()) {
+  if (out.empty()) {
     after_drained();
   } else {
     loop().want_rate_check();
@@ -412,11 +418,12 @@ void Connection::on_sent(std::uint64_t total) {
 
 void Connection::sent(std::uint64_t bytes) {
   if (work_->out.file_first()) work_->file_window -= std::min(work_->file_window, bytes);
-  work_->out.consume(loop().segments(), bytes);
-  shard().queued_bytes -= bytes;
-  shard().counters.bytes_sent.add(bytes);
+  Loop& own = loop();
+  work_->out.consume(own.segments(), bytes);
+  own.shard().queued_bytes -= bytes;
+  own.shard().counters.bytes_sent.add(bytes);
   bytes_sent.store(bytes_sent.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
-  if (work_->out.size() >= budget() / 2 && !work_->out.empty()) return;
+  if (!work_->out.empty() && work_->out.size() >= budget() / 2) return;
   if (over_budget_) {
     over_budget_ = false;
     if (stream) {
@@ -516,7 +523,7 @@ void Connection::on_closed(const Error& why) {
   if (work_) {
     shard().queued_bytes -= work_->out.size();
     work_->out.clear(loop().segments());
-    if (!dirty_) end_work();  // else the flush that is due does
+    if (!dirty_) end_used_work();  // else the flush that is due does
   }
   loop().gone(*this);
   if (!dirty_) release();  // else the flush that is due lets it go

@@ -103,6 +103,7 @@ class Connection final : public core::Connection, public io::SocketEvents {
     if (work_ && stream && work_->at_rest() && !dirty_ && !in_event_) end_work();
   }
   void end_work();
+  void end_used_work();
   bool out_empty() const { return !work_ || work_->out.empty(); }
 
   // Without memory for a step of one connection, that connection ends; nothing leaves this class.

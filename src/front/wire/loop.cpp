@@ -121,7 +121,7 @@ void Loop::flush_dirty() {
     first_dirty_ = connection->work_->next_dirty;
     if (!first_dirty_) last_dirty_ = nullptr;
     if (connection->closed_) {
-      connection->end_work();
+      connection->end_used_work();
       connection->release();  // it went while it waited here
     } else {
       connection->flush();
@@ -237,7 +237,7 @@ void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local,
       ::close(fd);
       connection->set_open(false);
       connection->closed_ = true;
-      connection->end_work();
+      connection->end_used_work();
       gone(*connection);
       connection->release();
       return;

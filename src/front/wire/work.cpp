@@ -32,30 +32,12 @@ WorkPool::~WorkPool() {
   }
 }
 
-Work* WorkPool::take(Connection& owner) {
-  Work* taken = idle_;
-  if (taken) {
-    idle_ = taken->next_idle;
-    --count_;
-  } else {
-    taken = new (std::nothrow) Work();
-    if (!taken) return nullptr;
-  }
-  taken->owner = &owner;
-  return taken;
+Work* WorkPool::make(Connection& owner) {
+  Work* made = new (std::nothrow) Work();
+  if (made) made->owner = &owner;
+  return made;
 }
 
-void WorkPool::give_back(Work& work) noexcept {
-  if (count_ == kIdle) {
-    delete &work;
-    return;
-  }
-  static_cast<WorkState&>(work) = {};
-  work.in.reset();
-  work.owner = nullptr;
-  work.next_idle = idle_;
-  idle_ = &work;
-  ++count_;
-}
+void WorkPool::destroy(Work& work) noexcept { delete &work; }
 
 }  // namespace sluice::wire

@@ -45,6 +45,7 @@ struct WorkState {
 struct Work final : core::ExchangePort, WorkState {
   Work();
 
+  // Of a byte stream: nothing here says more than a new one would.
   bool at_rest() const {
     return out.empty() && !exchange && !in && !timer.armed() && phase == Phase::none && !warming;
   }
@@ -75,12 +76,33 @@ class WorkPool {
   WorkPool& operator=(const WorkPool&) = delete;
   ~WorkPool();
 
-  Work* take(Connection& owner);  // null when memory is out
-  // One that is at rest, or whose connection has closed.
-  void give_back(Work& work) noexcept;
+  // Null when memory is out.
+  Work* take(Connection& owner) {
+    Work* taken = idle_;
+    if (!taken) return make(owner);
+    idle_ = taken->next_idle;
+    --count_;
+    taken->owner = &owner;
+    return taken;
+  }
+  // One that is at rest: as good as new.
+  void give_back(Work& work) noexcept {
+    if (count_ == kIdle) return destroy(work);
+    work.next_idle = idle_;
+    idle_ = &work;
+    ++count_;
+  }
+  // One whose connection has closed.
+  void give_back_used(Work& work) noexcept {
+    static_cast<WorkState&>(work) = {};
+    work.in.reset();
+    give_back(work);
+  }
 
  private:
   static constexpr std::size_t kIdle = 256;
+  static Work* make(Connection& owner);
+  static void destroy(Work& work) noexcept;
   Work* idle_ = nullptr;
   std::size_t count_ = 0;
 };
