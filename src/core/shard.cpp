@@ -65,7 +65,7 @@ void Shard::begin_turn(base::Instant at) {
 }
 
 base::Instant Shard::finish_turn() {
-  mailbox->run();
+  if (!mailbox->empty()) mailbox->run();
   timers.advance(now);
   return mailbox->empty() ? timers.next() : base::Instant::min();
 }

@@ -210,12 +210,13 @@ void Connection::resume_body(core::Exchange& exchange) {
 
 // --- Answers -------------------------------------------------------------------------------------
 
-bool Connection::stays_alive(const core::Exchange& exchange) const {
+inline bool Connection::stays_alive(const core::Exchange& exchange) const {
   return exchange.head.keep_alive && exchange.body_complete && !exchange.answer.close_connection &&
          !close_after_ && (!peer_ended_ || work_->in) && !shard().draining;
 }
 
-http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange, bool stay) {
+[[gnu::always_inline]] inline http1::ResponseHeadOut Connection::make_head(core::Exchange& exchange,
+                                                                           bool stay) {
   core::Answer& answer = exchange.answer;
   http1::ResponseHeadOut head;
   head.status = answer.status;

@@ -193,8 +193,8 @@ Errc decode_segment(std::string_view raw, std::size_t& at, PathText& path) {
   return utf8.complete() ? Errc::none : Errc::http_bad_utf8;
 }
 
-Parsed<std::string_view> normalise(std::string_view raw, std::size_t max_segments,
-                                   base::Arena& arena) {
+[[gnu::noinline]] Parsed<std::string_view> normalise(std::string_view raw, std::size_t max_segments,
+                                                     base::Arena& arena) {
   PathText path{arena.text(raw.size())};
   std::size_t segments = 0, at = 0;
   while (at < raw.size()) {

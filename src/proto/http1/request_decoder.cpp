@@ -235,8 +235,10 @@ void RequestDecoder::reset() { *this = RequestDecoder{}; }
 
 // The size of a head that is complete and as most are; 0: let the careful reader look. What is
 // taken here, the careful reader would take, too, and say the same of it.
-std::size_t RequestDecoder::read_usual(const char* base, const char* end, const HeadLimits& limits,
-                                       RequestHead& head) {
+[[gnu::always_inline]] inline std::size_t RequestDecoder::read_usual(const char* base,
+                                                                     const char* end,
+                                                                     const HeadLimits& limits,
+                                                                     RequestHead& head) {
   const char* at = read_usual_line(base, base, end, head);
   bool plain = true;  // nothing but Host is about the message: it is as head.clear() has left it
   for (std::size_t left = limits.fields; at != nullptr && end - at >= 2; --left) {

@@ -131,7 +131,7 @@ inline bool is_short_host(const char* at, std::size_t size) {
   if (odd == 0) return size > 0;
   const auto colon = static_cast<unsigned>(__builtin_ctz(odd));
   const unsigned port = all & ~((2U << colon) - 1);
-  return at[colon] == ':' && colon > 0 && port != 0 && size - colon <= 5 &&
+  return at[colon] == ':' && colon > 0 && size - colon - 2 < 4 &&
          (port & ~mask_of(digits_of(bytes))) == 0;
 }
 
