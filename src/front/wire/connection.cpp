@@ -66,9 +66,7 @@ Work& Connection::begin_work() {
 }
 
 void Connection::end_work() { loop().works().give_back(*std::exchange(work_, nullptr)); }
-void Connection::end_used_work() {
-  loop().works().give_back_used(*std::exchange(work_, nullptr));
-}
+void Connection::end_used_work() { loop().works().give_back_used(*std::exchange(work_, nullptr)); }
 
 void Connection::open(int fd) {
   set_phase(Phase::header, std::uint64_t(loop().session().settings.timeouts.header_wait.count()));
@@ -96,12 +94,11 @@ void Connection::on_received(const io::Received& received) {
   in_event_ = !dirty_;  // else it waits in the list already
   guarded([&] { receive(received); });
   if (!in_event_) return;
-  in_event_ = false;
-  if (!dirty_) return rest();
   // Now, while the connection is in the cache: with a thousand of them it is gone by the end of the
   // turn. What all the messages of this wake-up are answered with leaves in one send all the same.
-  flush();
-  if (out_empty()) shard().scratch.rewind();
+  bool sends = dirty_;
+  leave_event();
+  if (sends && out_empty()) shard().scratch.rewind();
 }
 
 void Connection::receive(const io::Received& received) {
@@ -231,7 +228,7 @@ void Connection::pool_resume() {
 }
 
 void Connection::pause_reading() {
-  if (!out_empty()) over_budget_ = true;
+  if (waiting() > 0) over_budget_ = true;
   stream_paused_ = true;
   settle();
 }
@@ -246,8 +243,9 @@ void Connection::resume_reading() {
 std::size_t Connection::budget() const { return loop().session().settings.limits.send_queue_bytes; }
 
 bool Connection::budget_is_used_up() const {
-  if (out_empty()) return false;
-  return work_->out.size() >= budget() ||
+  std::size_t here = waiting();
+  if (here == 0) return false;
+  return here >= budget() ||
          shard().queued_bytes >= loop().session().settings.limits.send_queue_total;
 }
 
@@ -259,7 +257,7 @@ bool Connection::wants_on_writable() {
 }
 
 void Connection::mark_dirty() {
-  if (work_ && work_->out.size() >= budget()) over_budget_ = true;
+  if (waiting() >= budget()) over_budget_ = true;
   if (dirty_) return;
   dirty_ = true;
   if (!in_event_) loop().mark_dirty(*this);
@@ -292,8 +290,13 @@ void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
   if (closed_ || close_called_) return;
   Loop& own = loop();
   droppable = droppable && own.session().settings.options.slow_reader == SlowReader::drop_oldest;
-  if (!has_work() || !work_->out.append(own.segments(), block, part, droppable)) {
-    return out_of_memory();
+  bool first = in_event_ && out_empty() && joins_first_run(block, part, droppable);
+  if (!first) {
+    queue_first_run();
+    if (close_called_) return;  // there was no memory for it
+    if (!has_work() || !work_->out.append(own.segments(), block, part, droppable)) {
+      return out_of_memory();
+    }
   }
   own.shard().queued_bytes += part.size();
   mark_dirty();
@@ -302,6 +305,8 @@ void Connection::write_block(base::Block& block, Bytes part, bool droppable) {
 void Connection::write_shared(const base::SharedBytes& bytes, bool droppable) {
   if (closed_ || close_called_) return;
   if (bytes.size() <= 2048 && !droppable) return write(bytes.bytes());
+  queue_first_run();
+  if (close_called_) return;
   if (!has_work() ||
       !work_->out.append(loop().segments(), bytes.owner(), bytes.bytes(), droppable)) {
     return out_of_memory();
@@ -317,16 +322,92 @@ void Connection::cork() {
 
 void Connection::uncork() {
   if (!in_event_) return;
-  in_event_ = false;
-  if (!dirty_) return;
   if (over_budget_) {
-    loop().mark_dirty(*this);
+    queue_first_run();
+    in_event_ = false;
+    if (dirty_) loop().mark_dirty(*this);
   } else {
-    flush();
+    leave_event();
   }
 }
 
+// True when it is, or stands behind, the first run. There is a place in the queue for what the
+// kernel does not take of it: from then on nothing may fail.
+bool Connection::joins_first_run(base::Block& block, Bytes part, bool droppable) {
+  Loop& own = loop();
+  FirstRun& first = own.first_run;
+  if (!first.block) {
+    if (!own.segments().has_idle() || !(work_ || own.works().has_idle())) return false;
+    first.block = base::BlockRef::share(block);
+    first.bytes = part;
+    first.droppable = droppable;
+    return true;
+  }
+  bool behind = first.block.get() == &block && !droppable && !first.droppable &&
+                first.bytes.data() + first.bytes.size() == part.data();
+  if (behind) first.bytes = {first.bytes.data(), first.bytes.size() + part.size()};
+  return behind;
+}
+
+// More than one run after all, or something that the first must not get ahead of.
+void Connection::queue_first_run() {
+  if (!in_event_) return;
+  Loop& own = loop();
+  FirstRun& first = own.first_run;
+  if (!first.block) return;
+  bool fine =
+      has_work() && work_->out.append(own.segments(), *first.block, first.bytes, first.droppable);
+  if (!fine) own.shard().queued_bytes -= first.bytes.size();
+  first.block.reset();
+  if (!fine) out_of_memory();
+}
+
+void Connection::leave_event() {
+  // Where sending has consequences it takes the long way.
+  bool plain = !over_budget_ && !closing_ && !close_called_ && !(work_ && work_->waits_for_room);
+  if (!plain) queue_first_run();
+  in_event_ = false;
+  if (loop().first_run.block) {
+    send_first_run();
+  } else if (dirty_) {
+    flush();
+  } else {
+    rest();
+  }
+}
+
+void Connection::send_first_run() {
+  dirty_ = false;
+  Loop& own = loop();
+  FirstRun& first = own.first_run;
+  iovec part{const_cast<std::byte*>(first.bytes.data()), first.bytes.size()};
+  std::size_t gone = own.engine().send(socket_, {&part, 1});
+  core::Shard& here = own.shard();
+  here.queued_bytes -= gone;
+  here.counters.bytes_sent.add(gone);
+  bytes_sent.store(bytes_sent.load(std::memory_order_relaxed) + gone, std::memory_order_relaxed);
+  if (gone < first.bytes.size()) {
+    // joins_first_run() has seen to it that there is room.
+    bool fine =
+        has_work() && work_->out.append(own.segments(), *first.block, first.bytes.subspan(gone),
+                                        first.droppable && gone == 0);
+    first.block.reset();
+    if (!fine) return out_of_memory();
+    if (waiting() >= budget()) over_budget_ = true;
+    own.want_rate_check();
+    return;
+  }
+  first.block.reset();
+  rest();
+}
+
+std::size_t Connection::waiting() const {
+  std::size_t bytes = work_ ? work_->out.size() : 0;
+  return in_event_ && loop().first_run.block ? bytes + loop().first_run.bytes.size() : bytes;
+}
+
 std::size_t Connection::drop_oldest(std::size_t room) {
+  queue_first_run();
   std::size_t limit = budget(), before = work_ ? work_->out.size() : 0;
   if (before == 0 || before + room <= limit) return 0;
   std::size_t dropped =
@@ -336,8 +417,8 @@ std::size_t Connection::drop_oldest(std::size_t room) {
 }
 
 std::size_t Connection::queued() const {
-  if (out_empty()) return 0;
-  return budget_is_used_up() ? std::max(work_->out.size(), budget()) : work_->out.size();
+  std::size_t here = waiting();
+  return here > 0 && budget_is_used_up() ? std::max(here, budget()) : here;
 }
 
 void Connection::flush() {
@@ -452,6 +533,7 @@ void Connection::after_drained() {
 }
 
 void Connection::close_when_drained(bool linger) {
+  queue_first_run();
   if (close_called_) return;
   closing_ = true;
   linger_ = linger_ || linger;
@@ -471,6 +553,7 @@ void Connection::close_when_drained(bool linger) {
 }
 
 void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends) {
+  queue_first_run();
   if (closing_ || close_called_) return;
   closing_ = true;
   linger_ = until_peer_ends;

@@ -104,7 +104,12 @@ class Connection final : public core::Connection, public io::SocketEvents {
   }
   void end_work();
   void end_used_work();
-  bool out_empty() const { return !work_ || work_->out.empty(); }
+  bool out_empty() const { return !work_ || work_->out.empty(); }  // but for the first run
+  bool joins_first_run(base::Block& block, Bytes part, bool droppable);
+  void queue_first_run();
+  void send_first_run();
+  void leave_event();
+  std::size_t waiting() const;  // bytes, the first run included
 
   // Without memory for a step of one connection, that connection ends; nothing leaves this class.
   template <class Work>

@@ -280,6 +280,7 @@ void Connection::send_parts(core::Exchange& exchange) {
     return;
   }
   for (const core::BodyPart& part : answer.extras().parts) {
+    queue_first_run();
     if (closed_ || close_called_) return;
     if (part.file) {
       if (!work_->out.append_file(loop().segments(), part.file, part.offset, part.length)) {

@@ -70,6 +70,8 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   core::ServerSession& session() { return *session_; }
   SegmentPool& segments() { return segments_; }
   WorkPool& works() { return works_; }
+  // Of the one connection that is in an event.
+  FirstRun first_run;
 
   // The turn's time and date are right from here on. Called first by every event.
   void enter() {

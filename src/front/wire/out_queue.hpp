@@ -36,6 +36,7 @@ class SegmentPool {
   ~SegmentPool();
   Segment* take();  // null when memory is out
   void give_back(Segment* segment);
+  bool has_idle() const { return free_ != nullptr; }
   std::size_t in_use() const { return in_use_; }
 
  private:
@@ -74,6 +75,14 @@ class OutQueue {
   Segment* first_ = nullptr;
   Segment* last_ = nullptr;
   std::size_t bytes_ = 0;
+};
+
+// What is written first in an event to a connection with an empty queue. When nothing follows,
+// which is nearly always, it is sent as it stands and no queue ever sees it.
+struct FirstRun {
+  base::BlockRef block;
+  Bytes bytes;
+  bool droppable = false;
 };
 
 }  // namespace sluice::wire

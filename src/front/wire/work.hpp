@@ -85,6 +85,7 @@ class WorkPool {
     taken->owner = &owner;
     return taken;
   }
+  bool has_idle() const { return idle_ != nullptr; }
   // One that is at rest: as good as new.
   void give_back(Work& work) noexcept {
     if (count_ == kIdle) return destroy(work);
