@@ -37,6 +37,7 @@ enum : std::uint16_t {
   kClosing = 1 << 10,  // close() was called, or it failed
   kAborting = 1 << 11,
   kWatched = 1 << 12,  // registered
+  kBulk = 1 << 13,     // what came last filled a block
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
@@ -52,7 +53,8 @@ constexpr std::uint64_t kListenerTag = 1;  // in epoll_data, beside the pointer
 constexpr std::uint64_t kWakeTag = 2;
 constexpr int kPushes = 4;                                 // tries of one send in one turn
 constexpr std::size_t kFileWindow = std::size_t{1} << 20;  // bytes of a file in one try
-constexpr std::size_t kBacklog = 65536;                    // more than any kernel keeps
+constexpr std::size_t kBulkUnits = 4;      // how many blocks' worth a larger block has
+constexpr std::size_t kBacklog = 65536;    // more than any kernel keeps
 constexpr std::uint16_t kFullAccepts = 4;  // wake-ups in a row with all accepts used up, then more
 constexpr auto kAcceptRest = std::chrono::milliseconds(100);
 constexpr int kMemoryRest = 10;  // milliseconds
@@ -64,7 +66,8 @@ void clear(Socket& socket, std::uint16_t bits) {
 
 }  // namespace
 
-EpollEngine::EpollEngine(const EngineOptions& options) : options_(options) {}
+EpollEngine::EpollEngine(const EngineOptions& options)
+    : options_(options), kept_(options.receive_block_bytes) {}
 
 EpollEngine::~EpollEngine() {
   if (event_ >= 0) ::close(event_);
@@ -286,7 +289,7 @@ void EpollEngine::handle(const epoll_event& event) {
   if (!(socket.flags & (kListed | kLeaving))) serve(socket);
 }
 
-// One try of the outstanding send and one receive.
+// One try of the outstanding send and one receive, or two if the first filled its block.
 void EpollEngine::serve(Socket& socket) {
   if (socket.flags & kSendable) push(socket);
   if (socket.flags & kLeaving) return;
@@ -297,7 +300,7 @@ void EpollEngine::serve(Socket& socket) {
       if (!starved_.empty()) {
         starve(socket);
       } else {
-        receive(socket);
+        receive(socket, false);
       }
     }
   }
@@ -343,7 +346,7 @@ void EpollEngine::serve_starved() {
     Socket* socket = starved_.pop_front();
     if (!socket) return;
     clear(*socket, kStarved);
-    if (!(socket->flags & kPaused)) receive(*socket);
+    if (!(socket->flags & kPaused)) receive(*socket, true);
     want_turn(*socket);
   }
 }
@@ -360,27 +363,42 @@ void EpollEngine::starve(Socket& socket) {
   starved_.push_back(*activity);
 }
 
-void EpollEngine::receive(Socket& socket) {
+// One block, or a larger one while more comes than fits: a message or an upload is then in few
+// pieces, and few calls fetch it. Unless it is the `second` try, a full block is followed by one.
+void EpollEngine::receive(Socket& socket, bool second) {
+  // Not while handlers keep many: a larger block counts as several of those that they may keep.
+  const bool larger = (socket.flags & kBulk) && kept_.size() <= options_.receive_blocks / 8;
+  const std::size_t units = larger ? std::min(kBulkUnits, options_.receive_blocks) : 1;
   base::BlockRef block;
   if (kept_.size() < options_.receive_blocks) {
-    block = pool_.take(options_.receive_block_bytes);
+    block = pool_.take(units * options_.receive_block_bytes);
     if (!block) out_of_memory_ = true;
   }
   if (!block) {
     starve(socket);
     return;
   }
+  const std::size_t room = units * options_.receive_block_bytes;
   ssize_t n;
   do {
     ++counters_.syscalls;
-    n = ::recv(socket.fd, block->data(), options_.receive_block_bytes, 0);
+    n = ::recv(socket.fd, block->data(), room, 0);
   } while (n < 0 && errno == EINTR);
   if (n > 0) {
     auto size = std::size_t(n);
     counters_.received_bytes += size;
-    if (size < options_.receive_block_bytes && !(socket.flags & kHangup)) clear(socket, kReadable);
+    if (size < room && !(socket.flags & kHangup)) clear(socket, kReadable);
+    const bool full = size == options_.receive_block_bytes;
+    if (full) {
+      set(socket, kBulk);
+    } else if (size < options_.receive_block_bytes && !second) {
+      clear(socket, kBulk);
+    }
     socket.events->on_received({block.get(), {block->data(), size}});
     if (block->refs() > 1) kept_.add(std::move(block));
+    block.reset();
+    constexpr std::uint16_t kNotNow = kPaused | kLeaving | kListed;
+    if (full && !second && !(socket.flags & kNotNow)) receive(socket, true);
     return;
   }
   clear(socket, kReadable);

@@ -58,7 +58,7 @@ class alignas(64) EpollEngine final : public Engine {
   void serve(Socket& socket);
   void serve_starved();
   void starve(Socket& socket);
-  void receive(Socket& socket);
+  void receive(Socket& socket, bool second);
   void watch(Socket& socket);
   void deliver_unread(Socket& socket);
   void push(Socket& socket);
