@@ -113,7 +113,7 @@ class ListenerEvents {
 
 // One listening socket: a member of whoever listens; alive until on_listener_closed.
 struct Listener {
-  int fd = -1;
+  int fd = -1;  // the fields are the engine's
   std::uint16_t flags = 0;
   std::uint16_t pending = 0;
   ListenerEvents* events = nullptr;

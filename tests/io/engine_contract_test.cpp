@@ -441,6 +441,59 @@ TEST_P(EngineContract, PausingUnderLoadLosesNothing) {
   ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
 }
 
+// However many blocks came at once: what a handler does to its socket holds from the next one on.
+TEST_P(EngineContract, PausingDetachingAndClosingHoldBetweenTheBlocksOfOneFlood) {
+  const std::string text = numbered(64 * 1024);
+  for (const char* what : {"pause", "detach", "close"}) {
+    for (std::size_t nth = 1; nth <= 12; ++nth) {
+      start({.receive_block_bytes = 1024});
+      auto [fd, peer] = harness().connect();
+      Recorder recorder(engine());
+      bool stopped = false;
+      recorder.when_received = [&](const Received&) {
+        EXPECT_FALSE(stopped);
+        if (std::size_t(recorder.count('r')) != nth) return;
+        stopped = true;
+        if (*what == 'p') engine().pause(recorder.socket);
+        if (*what == 'd') engine().detach(recorder.socket);
+        if (*what == 'c') recorder.close();
+      };
+      recorder.adopt(engine(), fd);
+      harness().some_turns(2);
+      for (std::size_t sent = 0; sent < text.size();) {
+        sent += peer->send(std::string_view(text).substr(sent));
+      }
+      ASSERT_TRUE(harness().until([&] { return stopped; }));
+      harness().some_turns(3);
+      if (*what == 'p') {
+        stopped = false;
+        recorder.when_received = nullptr;
+        engine().resume(recorder.socket);
+        ASSERT_TRUE(harness().until([&] { return recorder.received.size() == text.size(); }));
+        EXPECT_EQ(recorder.received, text);
+        recorder.close();
+      }
+      ASSERT_TRUE(harness().until([&] { return recorder.is_over(); }));
+      if (*what == 'c') {
+        EXPECT_EQ(recorder.received, text.substr(0, recorder.received.size()));
+        EXPECT_EQ(recorder.count('r'), int(nth));
+      }
+      if (*what == 'd') {
+        const std::string got = recorder.received + recorder.unread;
+        EXPECT_EQ(got, text.substr(0, got.size()));
+        // The rest is still in the socket.
+        Recorder second(harness().other());
+        second.adopt(harness().other(), recorder.fd);
+        ASSERT_TRUE(
+            harness().until([&] { return second.received.size() + got.size() == text.size(); }));
+        EXPECT_EQ(got + second.received, text);
+        second.close();
+        ASSERT_TRUE(harness().until([&] { return second.is_over(); }));
+      }
+    }
+  }
+}
+
 TEST_P(EngineContract, APausedSocketHoldsBackItsPeer) {
   auto [fd, peer] = harness().connect();
   Recorder recorder(engine());

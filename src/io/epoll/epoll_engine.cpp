@@ -23,7 +23,7 @@ namespace {
 
 // Socket::flags.
 enum : std::uint16_t {
-  kListed = 1 << 0,    // in next_turn_, turn_ or finished_
+  kListed = 1 << 0,    // in next_turn_, turn_, adopted_ or finished_
   kStarved = 1 << 1,   // in starved_
   kReadable = 1 << 2,  // the kernel may have bytes, an end or an error for us
   kHangup =
@@ -36,10 +36,13 @@ enum : std::uint16_t {
   kDetaching = 1 << 9,
   kClosing = 1 << 10,  // close() was called, or it failed
   kAborting = 1 << 11,
+  kWatched = 1 << 12,  // registered
+  kBulk = 1 << 13,     // what came last filled a block
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
-// Listener::flags.
+// Listener::flags. `extra` is how many accepts one wake-up tries, `pending` how often in a row that
+// was not too much.
 enum : std::uint16_t {
   kListenerClosing = 1 << 0,
   kListenerLeaving = 1 << 1,
@@ -50,7 +53,9 @@ constexpr std::uint64_t kListenerTag = 1;  // in epoll_data, beside the pointer
 constexpr std::uint64_t kWakeTag = 2;
 constexpr int kPushes = 4;                                 // tries of one send in one turn
 constexpr std::size_t kFileWindow = std::size_t{1} << 20;  // bytes of a file in one try
-constexpr std::size_t kBacklog = 65536;                    // more than any kernel keeps
+constexpr std::size_t kBulkUnits = 4;      // how many blocks' worth a larger block has
+constexpr std::size_t kBacklog = 65536;    // more than any kernel keeps
+constexpr std::uint16_t kFullAccepts = 4;  // wake-ups in a row with all accepts used up, then more
 constexpr auto kAcceptRest = std::chrono::milliseconds(100);
 constexpr int kMemoryRest = 10;  // milliseconds
 
@@ -61,7 +66,8 @@ void clear(Socket& socket, std::uint16_t bits) {
 
 }  // namespace
 
-EpollEngine::EpollEngine(const EngineOptions& options) : options_(options) {}
+EpollEngine::EpollEngine(const EngineOptions& options)
+    : options_(options), kept_(options.receive_block_bytes) {}
 
 EpollEngine::~EpollEngine() {
   if (event_ >= 0) ::close(event_);
@@ -84,18 +90,14 @@ Result<void> EpollEngine::open() {
 
 void EpollEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
   socket.begin(fd, events);
-  epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
-  ++counters_.syscalls;
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) {
-    fail(socket, errno);
-    return;
-  }
-  if (already.empty()) return;
-  if (!activities_.hold_unread(socket, pool_, already)) {
+  Activity* activity = activities_.of(socket);
+  if (!activity || (!already.empty() && !activities_.hold_unread(socket, pool_, already))) {
     fail(socket, ENOMEM);
     return;
   }
-  want_turn(socket);
+  // A client speaks at once, as a rule.
+  set(socket, kReadable | kListed);
+  adopted_.push_back(*activity);
 }
 
 std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
@@ -197,8 +199,10 @@ void EpollEngine::detach(Socket& socket) {
 void EpollEngine::end_watch(Socket& socket) {
   // Explicitly, because a forked child may hold the same open file, and then close() alone ends no
   // watch.
-  ++counters_.syscalls;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.fd, nullptr);
+  if (socket.flags & kWatched) {
+    ++counters_.syscalls;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.fd, nullptr);
+  }
   if (socket.flags & (kListed | kStarved)) SocketList::remove(socket);
   clear(socket, kStarved);
   set(socket, kListed);
@@ -223,8 +227,8 @@ void EpollEngine::wake() {
 
 int EpollEngine::milliseconds_to_wait(base::Instant until) const {
   bool block_left = kept_.size() < options_.receive_blocks && !out_of_memory_;
-  if (!next_turn_.empty() || !finished_.empty() || !finished_listeners_.empty() ||
-      (!starved_.empty() && block_left)) {
+  if (!next_turn_.empty() || !adopted_.empty() || !finished_.empty() ||
+      !finished_listeners_.empty() || (!starved_.empty() && block_left)) {
     return 0;
   }
   until = std::min(until, retry_at_);
@@ -248,6 +252,7 @@ void EpollEngine::wait(base::Instant until) {
   turn_.splice(next_turn_);  // what this turn's events add is served in the next
   serve_starved();
   for (int i = 0; i < count; ++i) handle(ready_[std::size_t(i)]);
+  turn_.splice(adopted_);
   while (Socket* socket = turn_.pop_front()) {
     clear(*socket, kListed);
     serve(*socket);
@@ -284,7 +289,7 @@ void EpollEngine::handle(const epoll_event& event) {
   if (!(socket.flags & (kListed | kLeaving))) serve(socket);
 }
 
-// One try of the outstanding send and one receive.
+// One try of the outstanding send and one receive, or two if the first filled its block.
 void EpollEngine::serve(Socket& socket) {
   if (socket.flags & kSendable) push(socket);
   if (socket.flags & kLeaving) return;
@@ -292,14 +297,24 @@ void EpollEngine::serve(Socket& socket) {
     if (has_unread(socket)) {
       deliver_unread(socket);
     } else if ((socket.flags & (kReadable | kEnded)) == kReadable) {
-      if (starved_.empty()) {
-        receive(socket);
-      } else {
+      if (!starved_.empty()) {
         starve(socket);
+      } else {
+        receive(socket, false);
       }
     }
   }
+  if (!(socket.flags & (kWatched | kLeaving))) watch(socket);
   want_turn(socket);
+}
+
+// Tells at once of what came between the last receive and this.
+void EpollEngine::watch(Socket& socket) {
+  set(socket, kWatched);
+  epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
+  if (socket.flags & kRoomWatched) event.events |= EPOLLOUT;
+  ++counters_.syscalls;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket.fd, &event) < 0) fail(socket, errno);
 }
 
 // Asks for a turn when there is anything to do in it, else gives back what an idle socket does not
@@ -331,7 +346,7 @@ void EpollEngine::serve_starved() {
     Socket* socket = starved_.pop_front();
     if (!socket) return;
     clear(*socket, kStarved);
-    if (!(socket->flags & kPaused)) receive(*socket);
+    if (!(socket->flags & kPaused)) receive(*socket, true);
     want_turn(*socket);
   }
 }
@@ -348,27 +363,42 @@ void EpollEngine::starve(Socket& socket) {
   starved_.push_back(*activity);
 }
 
-void EpollEngine::receive(Socket& socket) {
+// One block, or a larger one while more comes than fits: a message or an upload is then in few
+// pieces, and few calls fetch it. Unless it is the `second` try, a full block is followed by one.
+void EpollEngine::receive(Socket& socket, bool second) {
+  // Not while handlers keep many: a larger block counts as several of those that they may keep.
+  const bool larger = (socket.flags & kBulk) && kept_.size() <= options_.receive_blocks / 8;
+  const std::size_t units = larger ? std::min(kBulkUnits, options_.receive_blocks) : 1;
   base::BlockRef block;
   if (kept_.size() < options_.receive_blocks) {
-    block = pool_.take(options_.receive_block_bytes);
+    block = pool_.take(units * options_.receive_block_bytes);
     if (!block) out_of_memory_ = true;
   }
   if (!block) {
     starve(socket);
     return;
   }
+  const std::size_t room = units * options_.receive_block_bytes;
   ssize_t n;
   do {
     ++counters_.syscalls;
-    n = ::recv(socket.fd, block->data(), options_.receive_block_bytes, 0);
+    n = ::recv(socket.fd, block->data(), room, 0);
   } while (n < 0 && errno == EINTR);
   if (n > 0) {
     auto size = std::size_t(n);
     counters_.received_bytes += size;
-    if (size < options_.receive_block_bytes && !(socket.flags & kHangup)) clear(socket, kReadable);
+    if (size < room && !(socket.flags & kHangup)) clear(socket, kReadable);
+    const bool full = size == options_.receive_block_bytes;
+    if (full) {
+      set(socket, kBulk);
+    } else if (size < options_.receive_block_bytes && !second) {
+      clear(socket, kBulk);
+    }
     socket.events->on_received({block.get(), {block->data(), size}});
     if (block->refs() > 1) kept_.add(std::move(block));
+    block.reset();
+    constexpr std::uint16_t kNotNow = kPaused | kLeaving | kListed;
+    if (full && !second && !(socket.flags & kNotNow)) receive(socket, true);
     return;
   }
   clear(socket, kReadable);
@@ -432,6 +462,10 @@ void EpollEngine::push(Socket& socket) {
 void EpollEngine::watch_for_room(Socket& socket) {
   if (socket.flags & kRoomWatched) return;
   set(socket, kRoomWatched);
+  if (!(socket.flags & kWatched)) {
+    watch(socket);
+    return;
+  }
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &socket}};
   ++counters_.syscalls;
   if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket.fd, &event) < 0) fail(socket, errno);
@@ -468,6 +502,7 @@ void EpollEngine::finish(Socket& socket) {
 void EpollEngine::listen(Listener& listener, int fd, ListenerEvents& events) {
   listener.fd = fd;
   listener.flags = listener.pending = 0;
+  listener.extra = 1;
   listener.events = &events;
   int yes = 1;
   counters_.syscalls += 1;
@@ -483,10 +518,21 @@ void EpollEngine::watch_listener(Listener& listener, int operation, std::uint32_
   ::epoll_ctl(epoll_, operation, listener.fd, &event);
 }
 
+// As many as there were the last times: to find out that there is no more, the kernel makes a
+// socket and throws it away. What is left is reported again.
 void EpollEngine::accept_some(Listener& listener) {
-  for (std::size_t i = 0; i < options_.accepts_per_wake; ++i) {
+  const std::size_t most = std::min<std::size_t>(listener.extra, options_.accepts_per_wake);
+  for (std::size_t i = 0; i < most; ++i) {
     if (listener.flags & (kListenerClosing | kListenerLeaving)) return;
-    if (!accept_one(listener)) return;
+    if (!accept_one(listener)) {
+      listener.extra = std::max<std::size_t>(i, 1);
+      listener.pending = 0;
+      return;
+    }
+  }
+  if (++listener.pending == kFullAccepts) {
+    listener.extra = most * 2;
+    listener.pending = 0;
   }
 }
 

@@ -1,9 +1,10 @@
 // io/epoll/epoll_engine.hpp - the engine over epoll(7): works wherever Linux does.
 //
 // Edge-triggered: each socket is registered once, and what epoll said is remembered in its flags.
-// Pausing, resuming and waiting for a block therefore cost no system call. Sends go out inside
-// send(); EPOLLOUT is asked for only when one came up short. Layer: io. Thread: the shard's, except
-// wake().
+// Pausing, resuming and waiting for a block therefore cost no system call. A socket is registered
+// after it has been received from once, so that one that lives for a single exchange never is.
+// Sends go out inside send(); EPOLLOUT is asked for only when one came up short. Layer: io. Thread:
+// the shard's, except wake().
 #pragma once
 
 #include <sys/epoll.h>
@@ -57,7 +58,8 @@ class alignas(64) EpollEngine final : public Engine {
   void serve(Socket& socket);
   void serve_starved();
   void starve(Socket& socket);
-  void receive(Socket& socket);
+  void receive(Socket& socket, bool second);
+  void watch(Socket& socket);
   void deliver_unread(Socket& socket);
   void push(Socket& socket);
   void watch_for_room(Socket& socket);
@@ -79,6 +81,7 @@ class alignas(64) EpollEngine final : public Engine {
   ActivityPool activities_;
   SocketList next_turn_;  // to be served at the next wait()
   SocketList turn_;       // to be served in this one
+  SocketList adopted_;    // to be served for the first time, in the wait() that is under way
   SocketList starved_;    // readable, but no block was left; in order of arrival
   EndedList finished_;    // on_closed or on_detached is due
   std::vector<Listener*> finished_listeners_;

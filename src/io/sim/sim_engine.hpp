@@ -129,7 +129,10 @@ class SimNetwork {
 class SimEngine final : public Engine {
  public:
   explicit SimEngine(SimNetwork& network, const EngineOptions& options = {})
-      : network_(network), options_(options), now_(network.now()) {}
+      : network_(network),
+        options_(options),
+        kept_(options.receive_block_bytes),
+        now_(network.now()) {}
 
   // Turns until one tells nobody anything and leaves nothing to do. Returns how many events were
   // told.

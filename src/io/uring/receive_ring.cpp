@@ -14,7 +14,8 @@ ReceiveRing::ReceiveRing(base::BlockPool& pool, std::size_t block_bytes, std::si
     : pool_(pool),
       block_bytes_(block_bytes),
       limit_(std::clamp<std::size_t>(limit, 1, 32768)),
-      wanted_(std::min(limit_, kAtFirst)) {}
+      wanted_(std::min(limit_, kAtFirst)),
+      kept_(block_bytes) {}
 
 ReceiveRing::~ReceiveRing() {
   for (base::Block* block : slots_) {
