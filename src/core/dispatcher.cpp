@@ -16,8 +16,8 @@ constinit thread_local std::size_t event_bytes = 0;
 bool ThreadPool::on_pool_thread() { return pool_thread; }
 std::size_t& ThreadPool::sent_by_event() { return event_bytes; }
 
-ThreadPool::ThreadPool(ServerSession& session, std::uint32_t threads, std::size_t queue_length)
-    : session_(session), queue_length_(queue_length) {
+ThreadPool::ThreadPool(std::uint32_t threads, std::size_t queue_length)
+    : queue_length_(queue_length) {
   for (std::uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -102,8 +102,7 @@ Dispatcher::~Dispatcher() = default;
 void Dispatcher::start() {
   const SessionSettings& settings = session_.settings;
   if (settings.dispatch != Dispatch::thread_pool) return;
-  pool_ = std::make_unique<ThreadPool>(session_, settings.thread_pool_size,
-                                       settings.fine_tune.queue_length);
+  pool_ = std::make_unique<ThreadPool>(settings.thread_pool_size, settings.fine_tune.queue_length);
 }
 
 void Dispatcher::stop() {

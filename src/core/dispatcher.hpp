@@ -43,7 +43,7 @@ class ThreadPool {
   static constexpr std::size_t kEvents = 64;
   static constexpr std::size_t kBytes = 256 * 1024;
 
-  ThreadPool(ServerSession& session, std::uint32_t threads, std::size_t queue_length);
+  ThreadPool(std::uint32_t threads, std::size_t queue_length);
   // Runs what waits, then ends the threads. Nothing is submitted meanwhile.
   ~ThreadPool();
   void stop();
@@ -59,7 +59,6 @@ class ThreadPool {
 
  private:
   void run();
-  ServerSession& session_;
   const std::size_t queue_length_;
   std::mutex mutex_;
   std::condition_variable ready_;

@@ -25,6 +25,8 @@ constexpr std::size_t kKeptLimit = 16 * 1024;
 
 }  // namespace
 
+static_assert(sizeof(Connection) <= 152, "ten thousand idle ones shall take little");
+
 Connection::Connection(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination)
     : core::Connection(*loop.shard().home, std::move(destination)) {
   remote = peer;
