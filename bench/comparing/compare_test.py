@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from comparing import plots, report, running, servers, verdicts, workloads  # noqa: E402
+from comparing import documents, plots, report, running, servers, verdicts, workloads  # noqa: E402
 
 WORKS = {work.name: work for work in workloads.WORKS}
 KEEP_ALIVE = WORKS["GET keep-alive, 64 connections"]
@@ -193,6 +193,25 @@ class Plots(unittest.TestCase):
     def test_ticks_are_round_and_inside(self):
         self.assertEqual(plots.Scale([3.0, 300.0], 0, 100, True).ticks(), [5, 10, 20, 50, 100, 200])
         self.assertEqual(plots.Scale([10.0], 0, 100, False).ticks(), [0, 2, 4, 6, 8, 10])
+
+
+class Documents(unittest.TestCase):
+    def test_only_what_stands_between_the_markers_is_exchanged(self):
+        text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
+        self.assertEqual(documents.replaced(text, "x", "new"),
+                         "a\n<!-- x: begin -->\nnew\n<!-- x: end -->\nb\n")
+        for wrong in ("", text + text, text.replace("<!-- x: end -->", "")):
+            with self.assertRaises(ValueError):
+                documents.replaced(wrong, "x", "new")
+
+    def test_the_compact_table_names_the_best_peer_and_both_ratios(self):
+        found = results((KEEP_ALIVE, {
+            "sluice uring": eleven(6.0), "sluice epoll": eleven(9.0), "floor io_uring": eleven(6.0),
+            "floor epoll": eleven(7.0), "nginx": eleven(8.0), "h2o": eleven(8.5)}))
+        lines = documents.compact_table(found, ["sluice uring", "sluice epoll"]).splitlines()
+        self.assertEqual(lines[2].split(" | ")[2:],
+                         ["6.00", "9.00", "6.00", "7.00", "8.00 nginx", "1.00", "1.50 |"])
+        self.assertEqual(documents.counts(found, ["sluice uring"]), "2 met")
 
 
 if __name__ == "__main__":
