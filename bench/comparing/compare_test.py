@@ -195,6 +195,22 @@ class Plots(unittest.TestCase):
         self.assertEqual(plots.Scale([10.0], 0, 100, False).ticks(), [0, 2, 4, 6, 8, 10])
 
 
+class Settled(unittest.TestCase):
+    def settled(self, name, ours, theirs, settle=3):
+        server = next(server for server in servers.all_servers() if server.name == name)
+        samples = {"sluice uring": [{"key": value} for value in ours],
+                   name: [{"key": value} if value else None for value in theirs]}
+        return running.is_settled(running.Contender(server, name), samples, "key", settle)
+
+    def test_only_a_peer_that_never_came_near(self):
+        self.assertTrue(self.settled("nginx", [1, 1, 1], [1.4, 1.5, 9]))
+        self.assertFalse(self.settled("nginx", [1, 1, 1], [1.4, 1.2, 9]))
+        self.assertFalse(self.settled("nginx", [1, 1, 1], [1.4, None, 9]), "a run that failed")
+        self.assertFalse(self.settled("nginx", [1, 1], [2, 2]), "too early")
+        self.assertFalse(self.settled("nginx", [1, 1, 1], [2, 2, 2], settle=0))
+        self.assertFalse(self.settled("floor epoll", [1, 1, 1], [2, 2, 2]), "floors always run")
+
+
 class Documents(unittest.TestCase):
     def test_only_what_stands_between_the_markers_is_exchanged(self):
         text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"

@@ -138,6 +138,13 @@ def across_table(results, names):
     return markdown_table(["goal across rows", "engine", "found", "verdict"], rows) if rows else ""
 
 
+def settled(options):
+    if not options.settle:
+        return ""
+    return (f" A peer that was more than 30 % behind ours in each of the first {options.settle} "
+            "rounds ran no further.")
+
+
 def text(results, servers, absent, options):
     """The whole report."""
     where = machine()
@@ -149,7 +156,7 @@ def text(results, servers, absent, options):
         f"{where['cpu']}, {where['cores']} cores, {where['system']}, kernel {where['kernel']}, "
         f"commit {where['commit'] or 'unknown'}; loopback, server on core 0, load on core 1, one shard. {options.rounds} paired rounds of "
         f"{options.seconds} s: medians, quartiles in brackets. CPU time is that of all threads of "
-        f"the server, kernel included.",
+        f"the server, kernel included." + settled(options),
         f"Versions: {versions}." if versions else "",
         f"Not there, so not measured: {', '.join(absent)}." if absent else "",
         figures_table(results, names),

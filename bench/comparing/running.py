@@ -33,6 +33,7 @@ class Pace:
     warmup: float
     storms: int  # rounds of a storm in one run
     loads: tuple  # percent of saturation at which latency is taken; 60 is among them
+    settle: int = 0  # rounds after which a peer that is far behind runs no further; 0: never
 
 
 @dataclass(frozen=True)
@@ -242,13 +243,29 @@ def rounds_of(work, rounds):
     return min(rounds, KNOB_ROUNDS) if work.variants else rounds
 
 
+def is_settled(contender, samples, key, settle):
+    """After `settle` rounds: a peer that never came within 30 % of the best of ours runs no
+    further. What can decide a goal runs on."""
+    mine = samples[contender.name]
+    if not settle or contender.server.group != "peer" or len(mine) < settle:
+        return False
+    ours = [row for name, row in samples.items() if name.startswith("sluice")]
+    for number, sample in enumerate(mine):
+        best = min((row[number][key] for row in ours if row[number]), default=None)
+        if best is None or sample is None or not sample.get(key) or sample[key] < 1.3 * best:
+            return False
+    return True
+
+
 def run_work(work, present, rounds, pace, documents):
-    """Each contender in turn, round by round (A B C A B C ...): lists of the same length, None
-    where a run failed."""
+    """Each contender in turn, round by round (A B C A B C ...): None where a run failed; a peer
+    that is settled has fewer."""
     samples = {contender.name: [] for contender in contenders(work, present)}
     rounds = rounds_of(work, rounds)
     for number in range(rounds):
         for contender in contenders(work, present):
+            if is_settled(contender, samples, work.metric.key, pace.settle):
+                continue
             try:
                 sample = measure(contender, work, pace, documents, check=number == 0)
             except Failed as failure:
