@@ -26,6 +26,7 @@ class BroadcastRun {
   // A frame for all of `members`, in a block that keeps it. One that stands right behind the last
   // joins its run; else the run so far is handed out before.
   void add(const std::vector<WebSocket*>& members, base::Block& block, Bytes frame);
+  bool waits() const { return members_ != nullptr; }
   void hand_out() {
     if (members_) give_to_all(false);
   }

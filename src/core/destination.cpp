@@ -22,6 +22,8 @@ DestinationRef Destinations::of(const Endpoint& local) {
   for (const DestinationRef& each : plain_) {
     if (each->local == local) return each;
   }
+  // Clients may choose among very many addresses of a server that listens on any.
+  if (plain_.size() == kPlain) return make(local, {}, {}, nullptr);
   plain_.push_back(make(local, {}, {}, nullptr));
   return plain_.back();
 }

@@ -65,13 +65,13 @@ class DestinationRef {
 // as there are places; one that was forgotten is made anew.
 class Destinations {
  public:
-  // Before anything was asked for. Remembered as long as this lives.
+  // Before anything was asked for. The first 256 are remembered as long as this lives.
   DestinationRef of(const Endpoint& local);
   DestinationRef of(const Endpoint& local, std::string_view url, std::string_view protocol,
                     const WebSocketHandlers& handlers);
 
  private:
-  static constexpr std::size_t kPlaces = 64;
+  static constexpr std::size_t kPlain = 256, kPlaces = 64;
   std::vector<DestinationRef> plain_;  // by local address
   std::array<DestinationRef, kPlaces> places_;
 };

@@ -582,6 +582,8 @@ void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handler
     bool fine = dispatcher.call(connection, "on_handshake",
                                 [&] { events.on_handshake(connection.handle(), extra); });
     if (!fine) {
+      // Its destination is that of the WebSocket that did not come: there is no second one.
+      exchange.answer.close_connection = true;
       respond_error(exchange, Errc::handler_threw);
       return;
     }

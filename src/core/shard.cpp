@@ -64,10 +64,10 @@ void Shard::begin_turn(base::Instant at) {
   if (handler_limit_ns_ > 0) coarse_ns_ = coarse_clock();
 }
 
-base::Instant Shard::finish_turn() {
+bool Shard::finish_turn() {
   if (!mailbox->empty()) mailbox->run();
   timers.advance(now);
-  return mailbox->empty() ? timers.next() : base::Instant::min();
+  return !mailbox->empty();
 }
 
 Exchange* Shard::take_exchange() {

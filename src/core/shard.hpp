@@ -61,8 +61,8 @@ class Shard {
   static void set_current(Shard* shard);
 
   void begin_turn(base::Instant now);
-  // Posts, then timers. Returns when the next turn is due at the latest (the past: at once).
-  base::Instant finish_turn();
+  // Posts, then timers. True when more posts wait: the next turn is due at once.
+  bool finish_turn();
 
   // "Sun, 06 Nov 1994 08:49:37 GMT", of this turn.
   std::string_view date() const { return {date_, sizeof date_}; }

@@ -333,13 +333,11 @@ void Connection::uncork() {
   }
 }
 
-// True when it is, or stands behind, the first run. There is a place in the queue for what the
-// kernel does not take of it: from then on nothing may fail.
+// True when it is, or stands behind, the first run.
 bool Connection::joins_first_run(base::Block& block, Bytes part, bool droppable) {
   Loop& own = loop();
   FirstRun& first = own.first_run;
   if (!first.block) {
-    if (!own.segments().has_idle() || !(work_ || own.works().has_idle())) return false;
     first.block = base::BlockRef::share(block);
     first.bytes = part;
     first.droppable = droppable;
@@ -366,10 +364,15 @@ void Connection::queue_first_run() {
 
 void Connection::leave_event() {
   // Where sending has consequences it takes the long way.
-  bool plain = !over_budget_ && !closing_ && !close_called_ && !(work_ && work_->waits_for_room);
+  // So it does without a place in the queue at hand for what the kernel does not take: once it has
+  // the bytes nothing may fail.
+  Loop& own = loop();
+  bool place = own.segments().has_idle() && (work_ || own.works().has_idle());
+  bool plain =
+      place && !over_budget_ && !closing_ && !close_called_ && !(work_ && work_->waits_for_room);
   if (!plain) queue_first_run();
   in_event_ = false;
-  if (loop().first_run.block) {
+  if (own.first_run.block) {
     send_first_run();
   } else if (dirty_) {
     flush();
@@ -389,7 +392,7 @@ void Connection::send_first_run() {
   here.counters.bytes_sent.add(gone);
   bytes_sent.store(bytes_sent.load(std::memory_order_relaxed) + gone, std::memory_order_relaxed);
   if (gone < first.bytes.size()) {
-    // joins_first_run() has seen to it that there is room.
+    // leave_event() has seen to it that there is a place.
     bool fine =
         has_work() && work_->out.append(own.segments(), *first.block, first.bytes.subspan(gone),
                                         first.droppable && gone == 0);

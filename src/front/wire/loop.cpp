@@ -64,7 +64,7 @@ void Loop::add_listener(const ListenSocket& socket, bool only_backlog) {
 }
 
 void Loop::turn(base::Instant until) {
-  base::Instant next = shard_.finish_turn();
+  bool at_once = shard_.finish_turn();
   if (!going_on_.empty()) {
     std::vector<Connection*> waiting;
     waiting.swap(going_on_);
@@ -75,14 +75,14 @@ void Loop::turn(base::Instant until) {
     if (going_on_.empty()) {
       waiting.clear();
       going_on_.swap(waiting);  // keeps its memory
-    } else {
-      next = base::Instant::min();
     }
   }
   shard_.broadcasts.hand_out_and_send();
   flush_dirty();
-  if (!going_on_.empty() || done()) next = base::Instant::min();
+  // What was flushed may have had room again, and what was told of that may have broadcast.
+  at_once = at_once || !going_on_.empty() || shard_.broadcasts.waits() || done();
   shard_.scratch.rewind();
+  base::Instant next = at_once ? base::Instant::min() : shard_.timers.next();
   engine_->wait(std::min(next, until));
   enter();
   shard_.counters.receive_buffers_exhausted.set(engine_->counters().out_of_blocks);
@@ -103,6 +103,8 @@ void Loop::run() {
   shard_.mailbox->close();
   shard_.broadcasts.hand_out();
   flush_dirty();
+  for (Connection* connection : going_on_) connection->release();
+  going_on_.clear();
   core::Shard::set_current(nullptr);
 }
 

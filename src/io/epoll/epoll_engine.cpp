@@ -53,6 +53,7 @@ constexpr std::uint64_t kListenerTag = 1;  // in epoll_data, beside the pointer
 constexpr std::uint64_t kWakeTag = 2;
 constexpr int kPushes = 4;                                 // tries of one send in one turn
 constexpr std::size_t kFileWindow = std::size_t{1} << 20;  // bytes of a file in one try
+constexpr std::size_t kBulkBytes = 1 << 20;                // the largest that the pool keeps
 constexpr std::size_t kBulkUnits = 4;      // how many blocks' worth a larger block has
 constexpr std::size_t kBacklog = 65536;    // more than any kernel keeps
 constexpr std::uint16_t kFullAccepts = 4;  // wake-ups in a row with all accepts used up, then more
@@ -367,7 +368,8 @@ void EpollEngine::starve(Socket& socket) {
 // pieces, and few calls fetch it. Unless it is the `second` try, a full block is followed by one.
 void EpollEngine::receive(Socket& socket, bool second) {
   // Not while handlers keep many: a larger block counts as several of those that they may keep.
-  const bool larger = (socket.flags & kBulk) && kept_.size() <= options_.receive_blocks / 8;
+  const bool larger = (socket.flags & kBulk) && kept_.size() <= options_.receive_blocks / 8 &&
+                      kBulkUnits * options_.receive_block_bytes <= kBulkBytes;
   const std::size_t units = larger ? std::min(kBulkUnits, options_.receive_blocks) : 1;
   base::BlockRef block;
   if (kept_.size() < options_.receive_blocks) {
@@ -395,8 +397,11 @@ void EpollEngine::receive(Socket& socket, bool second) {
       clear(socket, kBulk);
     }
     socket.events->on_received({block.get(), {block->data(), size}});
-    if (block->refs() > 1) kept_.add(std::move(block));
-    block.reset();
+    if (block->refs() > 1) {
+      kept_.add(std::move(block));
+    } else {
+      block.reset();
+    }
     constexpr std::uint16_t kNotNow = kPaused | kLeaving | kListed;
     if (full && !second && !(socket.flags & kNotNow)) receive(socket, true);
     return;
