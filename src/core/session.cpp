@@ -583,7 +583,7 @@ void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handler
                                 [&] { events.on_handshake(connection.handle(), extra); });
     if (!fine) {
       // Its destination is that of the WebSocket that did not come: there is no second one.
-      exchange.answer.close_connection = true;
+      exchange.head.keep_alive = false;
       respond_error(exchange, Errc::handler_threw);
       return;
     }

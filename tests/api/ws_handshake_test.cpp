@@ -93,7 +93,9 @@ TEST_P(WsHandshake, ThatThrowsIs500) {
   server.on_exception = [&](Connection, std::exception_ptr) { thrown.tell(true); };
   server.on_handshake = [](Connection, Headers&) { throw std::runtime_error("no"); };
   Running running = start();
-  EXPECT_EQ(ws().reply().status, 500);
+  WsClient refused = ws();
+  EXPECT_EQ(refused.reply().status, 500);
+  EXPECT_EQ(refused.reply().field("Connection"), "close");
   EXPECT_TRUE(thrown.wait_for(1));
   EXPECT_EQ(events.size(), 0u);
 }
