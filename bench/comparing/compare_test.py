@@ -202,6 +202,12 @@ class Settled(unittest.TestCase):
                    name: [{"key": value} if value else None for value in theirs]}
         return running.is_settled(running.Contender(server, name), samples, "key", settle)
 
+    def test_a_goal_against_a_settled_peer_is_met(self):
+        found = results((KEEP_ALIVE, {
+            "sluice uring": eleven(6.0), "floor io_uring": eleven(6.0), "nginx": [9.0, 9.0]}))
+        verdict = found.verdicts(KEEP_ALIVE, "sluice uring")[1]
+        self.assertEqual((verdict.state, verdict.why), ("met", "nginx ran 2 rounds"))
+
     def test_only_a_peer_that_never_came_near(self):
         self.assertTrue(self.settled("nginx", [1, 1, 1], [1.4, 1.5, 9]))
         self.assertFalse(self.settled("nginx", [1, 1, 1], [1.4, 1.2, 9]))
