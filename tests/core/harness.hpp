@@ -15,6 +15,7 @@
 #include "core/session.hpp"
 #include "core/shard.hpp"
 #include "core/websocket.hpp"
+#include "support/quiet_connection.hpp"
 
 namespace sluice::test {
 
@@ -30,29 +31,14 @@ inline std::shared_ptr<const core::IdCipher> xor_cipher(unsigned key = 0x5a) {
   return cipher;
 }
 
-// A connection without a socket; as a byte stream it takes everything.
-class PlainConnection final : public core::Connection {
+// Counts what is asked of it.
+class PlainConnection final : public QuietConnection {
  public:
-  explicit PlainConnection(core::Shard& shard) : core::Connection(*shard.home) {}
-  PlainConnection(core::Home& home, core::DestinationRef destination)
-      : core::Connection(home, std::move(destination)) {}
+  using QuietConnection::QuietConnection;
   std::atomic<int> paused{0}, resumed{0}, disconnected{0};
   void disconnect(const Error&) override { ++disconnected; }
   void pool_pause() override { ++paused; }
   void pool_resume() override { ++resumed; }
-  std::byte* reserve(std::size_t) override { return nullptr; }
-  void commit(std::size_t, bool) override {}
-  void write(Bytes) override {}
-  void write_block(base::Block&, Bytes, bool) override {}
-  void write_shared(const base::SharedBytes&, bool) override {}
-  void cork() override {}
-  void uncork() override {}
-  std::size_t drop_oldest(std::size_t) override { return 0; }
-  std::size_t queued() const override { return 0; }
-  void pause_reading() override {}
-  void resume_reading() override {}
-  void set_deadline(std::uint64_t) override {}
-  void finish(std::uint64_t, bool) override {}
   void abort(const Error&) override { ++disconnected; }
 };
 

@@ -25,6 +25,7 @@
 #include "service/files/answer.hpp"
 #include "service/files/file_service.hpp"
 #include "service/files/stream_body.hpp"
+#include "support/quiet_connection.hpp"
 
 namespace sluice::test {
 
@@ -115,28 +116,6 @@ class RecordingPort final : public core::ExchangePort {
     exchange.port = nullptr;
     exchange.release();
   }
-};
-
-class QuietConnection final : public core::Connection {
- public:
-  explicit QuietConnection(core::Shard& shard) : core::Connection(*shard.home) {}
-  void disconnect(const Error&) override {}
-  void pool_pause() override {}
-  void pool_resume() override {}
-  std::byte* reserve(std::size_t) override { return nullptr; }
-  void commit(std::size_t, bool) override {}
-  void write(Bytes) override {}
-  void write_block(base::Block&, Bytes, bool) override {}
-  void write_shared(const base::SharedBytes&, bool) override {}
-  void cork() override {}
-  void uncork() override {}
-  std::size_t drop_oldest(std::size_t) override { return 0; }
-  std::size_t queued() const override { return 0; }
-  void pause_reading() override {}
-  void resume_reading() override {}
-  void set_deadline(std::uint64_t) override {}
-  void finish(std::uint64_t, bool) override {}
-  void abort(const Error&) override {}
 };
 
 class Harness final : private core::Waker {
