@@ -73,38 +73,23 @@ constexpr auto kBetweenTurns = std::chrono::microseconds(100);
 
 }  // namespace
 
-// What the engine tells of one socket, passed on to the server. Counting begins here.
-class Ear final : public io::SocketEvents {
- public:
-  static Ear& take(io::SocketEvents& server) {
-    Ear* ear = free_ ? std::exchange(free_, free_->next_) : new Ear;
-    ear->server_ = &server;
-    return *ear;
-  }
-  void on_received(const io::Received& received) override {
-    Runs server(true);
-    server_->on_received(received);
-  }
-  void on_end() override {
-    Runs server(true);
-    server_->on_end();
-  }
-  void on_sent(std::uint64_t total) override {
-    Runs server(true);
-    server_->on_sent(total);
-  }
-  void on_closed(const Error& why) override {
-    Runs server(true);
-    server_->on_closed(why);
-    next_ = std::exchange(free_, this);
-  }
-  void on_detached(int, Bytes) override { give_up("nothing is detached here"); }
-
- private:
-  static inline Ear* free_ = nullptr;
-  io::SocketEvents* server_ = nullptr;
-  Ear* next_ = nullptr;
-};
+// What the engine tells a socket is passed on to the server. Counting begins here.
+void Watched::tell_received(io::Socket& socket, const io::Received& received) {
+  Runs server(true);
+  socket.on_received(received);
+}
+void Watched::tell_end(io::Socket& socket) {
+  Runs server(true);
+  socket.on_end();
+}
+void Watched::tell_sent(io::Socket& socket, std::uint64_t bytes) {
+  Runs server(true);
+  socket.on_sent(bytes);
+}
+void Watched::tell_closed(io::Socket& socket, const Error& why) {
+  Runs server(true);
+  socket.on_closed(why);
+}
 
 // The same for a listener, which is never closed.
 class ListenerEar final : public io::ListenerEvents {
@@ -135,9 +120,9 @@ class ListenerEar final : public io::ListenerEvents {
 
 // --- the kernel ----------------------------------------------------------------------------------
 
-void Kernel::adopt(io::Socket& socket, int fd, io::SocketEvents& events, Bytes already) {
+void Kernel::adopt(io::Socket& socket, int fd, Bytes already) {
   Runs kernel(false);
-  inner_.adopt(socket, fd, Ear::take(events), already);
+  inner_.adopt(socket, fd, already);
 }
 std::size_t Kernel::send(io::Socket& socket, std::span<const iovec> parts) {
   Runs kernel(false);

@@ -24,13 +24,25 @@ namespace sluice::guard {
 
 class SimWorld;
 
+// The sim engine, where counting begins.
+class Watched final : public io::SimEngine {
+ public:
+  using io::SimEngine::SimEngine;
+
+ private:
+  void tell_received(io::Socket& socket, const io::Received& received) override;
+  void tell_end(io::Socket& socket) override;
+  void tell_sent(io::Socket& socket, std::uint64_t bytes) override;
+  void tell_closed(io::Socket& socket, const Error& why) override;
+};
+
 // The sim engine. Its methods, all called by the server, are where counting stops.
 class Kernel final : public io::Engine {
  public:
   Kernel(SimWorld& world, io::SimNetwork& network) : world_(world), inner_(network) {}
 
   const char* name() const override { return inner_.name(); }
-  void adopt(io::Socket& socket, int fd, io::SocketEvents& events, Bytes already) override;
+  void adopt(io::Socket& socket, int fd, Bytes already) override;
   std::size_t send(io::Socket& socket, std::span<const iovec> parts) override;
   std::size_t send_file(io::Socket& socket, int file, std::uint64_t offset,
                         std::size_t length) override;
@@ -50,7 +62,7 @@ class Kernel final : public io::Engine {
 
  private:
   SimWorld& world_;
-  io::SimEngine inner_;
+  Watched inner_;
 };
 
 class SimWorld final : public World {

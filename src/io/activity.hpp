@@ -8,7 +8,7 @@
 
 namespace sluice::io {
 
-struct Socket;
+class Socket;
 struct Outgoing;
 class Unread;
 

@@ -114,7 +114,6 @@ bool ActivityPool::hold_file(Socket& socket, int file, std::uint64_t offset, std
 
 void ActivityPool::advance(Socket& socket, std::size_t sent) {
   Activity& activity = *socket.activity();
-  socket.sent_total += sent;
   activity.send_left -= sent;
   if (activity.send_left == 0) {
     give_back_outgoing(std::exchange(activity.outgoing, nullptr));

@@ -33,38 +33,29 @@ struct Received {
   std::span<std::byte> bytes;
 };
 
-// Told what happened on one socket. Owned by the connection, which must keep it (and its Socket)
-// alive until on_closed or on_detached: exactly one of them is called, exactly once, and last. A
-// handler may call any method of the engine, also for its own socket; it may destroy the socket in
-// on_closed and on_detached.
-class SocketEvents {
+// One socket: the base of the connection, which is told what happens on it and must live until
+// on_closed or on_detached: exactly one of them is called, exactly once, and last. A handler may
+// call any method of the engine, also for its own socket; it may destroy the socket in on_closed
+// and on_detached. Fields are the engine's; readers use the methods. An idle connection pays for
+// each byte of it.
+class Socket {
  public:
   virtual void on_received(const Received& received) = 0;
   // The peer ended its side (FIN). Sending still works. At most once, after every on_received.
   virtual void on_end() = 0;
-  // An outstanding send made progress: bytes out since the socket was adopted, inline ones
-  // included. The send is finished when Socket::sending() is false, and the next may be given right
-  // here.
-  virtual void on_sent(std::uint64_t total) = 0;
+  // An outstanding send made progress: so many bytes more have gone, besides those that send()
+  // returned. The send is finished when sending() is false, and the next may be given right here.
+  virtual void on_sent(std::uint64_t bytes) = 0;
   // Errc::none after close(); otherwise what ended it (connection_reset, io_failed, ...).
   virtual void on_closed(const Error& why) = 0;
   // After detach(): the descriptor is the caller's again, with what was received and not yet given
   // to on_received, in order. `unread` lives until the call returns.
   virtual void on_detached(int fd, Bytes unread) = 0;
 
- protected:
-  ~SocketEvents() = default;  // never deleted through this interface
-};
-
-// One adopted socket: a member of the connection. Fields are the engine's; readers use the methods.
-// An idle connection pays for each byte of it.
-struct Socket {
   int fd = -1;
   std::uint16_t flags = 0;   // engine-private state bits
   std::uint8_t pending = 0;  // kernel operations that have not had their last completion
   std::uint8_t failure = 0;  // engine-private: the errno that ended it
-  SocketEvents* events = nullptr;
-  std::uint64_t sent_total = 0;
   // Engine-private: an Activity, or a tagged link in an EndedList. Idle: 0.
   std::uintptr_t kept = 0;
 
@@ -72,7 +63,8 @@ struct Socket {
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
-  bool is_open() const { return events != nullptr; }
+  // From adopt() until on_closed or on_detached.
+  bool is_adopted() const { return fd >= 0; }
   bool sending() const { return send_left() != 0; }
   // Bytes of the outstanding send that have not gone yet.
   std::uint64_t send_left() const {
@@ -84,16 +76,17 @@ struct Socket {
   Activity* activity() const {
     return kept & kEndedTag ? nullptr : reinterpret_cast<Activity*>(kept);
   }
-  void begin(int descriptor, SocketEvents& told) {
+  void begin(int descriptor) {
     fd = descriptor;
     flags = 0;
     pending = failure = 0;
-    events = &told;
-    sent_total = 0;
     kept = 0;
   }
+
+ protected:
+  ~Socket() = default;  // never deleted through this interface
 };
-static_assert(sizeof(Socket) == 32);
+static_assert(sizeof(Socket) == 24);
 
 class ListenerEvents {
  public:
@@ -131,6 +124,8 @@ struct EngineOptions {
   // was filled.
   std::size_t receive_block_bytes = 16384;
   std::size_t receive_blocks = 1024;  // at most so many are posted or lent; allocated on use
+  // io_uring from kernel 6.12 on: small messages share a block instead of filling one each.
+  bool piecewise_receive = true;
   std::size_t accepts_per_wake = 64;  // accepts taken in one wake-up before other work
   bool inline_completions = true;     // what can complete at once may complete inside the call
 };
@@ -149,7 +144,7 @@ class Engine {
   // Takes over a connected stream socket (TCP or AF_UNIX) and starts to receive. `already` was read
   // from it before and is delivered first, from wait(). Precondition: the descriptor is
   // non-blocking, as on_accepted and on_detached give it.
-  virtual void adopt(Socket& socket, int fd, SocketEvents& events, Bytes already = {}) = 0;
+  virtual void adopt(Socket& socket, int fd, Bytes already = {}) = 0;
 
   // Sends all of `parts` in order. Precondition: open, !sending(), at most 64 parts, parts not
   // empty. The bytes (not the array of parts) stay valid until the send has finished or the socket

@@ -17,9 +17,9 @@ INSTANTIATE_TEST_SUITE_P(Engines, EngineMemory, testing::ValuesIn(all_setups()),
                          [](const auto& setup) { return name_of(setup.param); });
 
 // Notes what it is told, and asks for no memory.
-class Counting final : public SocketEvents {
+class Counting final : public Socket {
  public:
-  Socket socket;
+  Socket& socket = *this;
   std::size_t received = 0;
   int closed = 0;
   Errc why = Errc::none;
@@ -48,7 +48,7 @@ void fail_each(Harness& harness, Life&& life) {
     Counting failing, other;
     auto [fd, peer] = harness.connect(true);
     auto [other_fd, other_peer] = harness.connect();
-    engine.adopt(other.socket, other_fd, other);
+    engine.adopt(other, other_fd);
     life(failing, fd, *peer, nth);
     const bool all_went_well = test::fail_after != 0;
     test::fail_after = 0;
@@ -101,7 +101,7 @@ TEST_P(EngineMemory, OutstandingSendsAllocateNothingInTheLongRun) {
   if (harness().is_simulated()) return;  // its peers keep strings
   auto [fd, peer] = harness().connect(true);
   Counting events;
-  engine().adopt(events.socket, fd, events);
+  engine().adopt(events, fd);
   const std::string text = numbered(50'000);
   auto* bytes = const_cast<char*>(text.data());
   iovec parts[] = {{bytes, 20'000}, {bytes + 20'000, 10'000}, {bytes + 30'000, 20'000}};
@@ -130,7 +130,7 @@ TEST_P(EngineMemory, NoneForASendEndsThatSocketOnly) {
   auto* bytes = const_cast<char*>(text.data());
   iovec parts[] = {{bytes, 400'000}, {bytes + 400'000, 300'000}, {bytes + 700'000, 300'000}};
   fail_each(harness(), [&](Counting& events, int fd, Peer&, std::size_t nth) {
-    engine().adopt(events.socket, fd, events);
+    engine().adopt(events, fd);
     turns(engine());
     test::fail_after = nth;
     std::size_t gone = engine().send(events.socket, parts);
@@ -145,7 +145,7 @@ TEST_P(EngineMemory, NoneForASendEndsThatSocketOnly) {
 TEST_P(EngineMemory, NoneForHeldBytesEndsThatSocketOnly) {
   fail_each(harness(), [&](Counting& events, int fd, Peer& peer, std::size_t nth) {
     test::fail_after = nth;
-    engine().adopt(events.socket, fd, events, as_bytes(std::string_view("read before")));
+    engine().adopt(events, fd, as_bytes(std::string_view("read before")));
     test::fail_after = 0;
     turns(engine());
     if (events.closed > 0) return;
@@ -166,7 +166,7 @@ TEST_P(EngineMemory, NoneForClosingIsNeeded) {
     auto [fd, peer] = harness().connect();
     peers.push_back(std::move(peer));
     all.push_back(std::make_unique<Counting>());
-    engine().adopt(all.back()->socket, fd, *all.back());
+    engine().adopt(*all.back(), fd);
   }
   turns(engine());
   EXPECT_EQ(test::count_news([&] {

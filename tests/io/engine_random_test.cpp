@@ -87,7 +87,7 @@ void Life::begin() {
   recorder.when_detached = [this] {
     detaching_ = paused_ = false;
     std::string unread = recorder.unread;
-    recorder.adopt(world_.any_engine(), recorder.fd, as_bytes(unread));
+    recorder.adopt(world_.any_engine(), recorder.given, as_bytes(unread));
   };
   std::size_t already = world_.below(3) * 100;
   peer_sent_ = already;
@@ -102,7 +102,7 @@ void Life::send_some() {
     part = {const_cast<char*>(world_.text.data()) + sent_, size};
     sent_ += size;
   }
-  recorder.engine().send(recorder.socket, parts);
+  recorder.send(parts);
 }
 
 void Life::step() {

@@ -298,7 +298,7 @@ TEST_P(EngineTurn, AnEngineMadeOnOneThreadRunsOnAnother) {
     recorder.adopt(engine(), descriptor);
     while (!recorder.is_over()) {
       engine().wait(base::read_clock() + 10ms);
-      if (recorder.received == "from the other thread" && recorder.socket.is_open())
+      if (recorder.received == "from the other thread" && recorder.socket.is_adopted())
         recorder.close();
     }
   });

@@ -42,7 +42,7 @@ enum class Transport { tcp, local, simulated };
 struct Setup {
   const char* engine;
   Transport transport;
-  bool inline_completions = true;
+  bool inline_completions = true, piecewise_receive = true;
 };
 
 std::string name_of(const Setup& setup);
@@ -100,16 +100,17 @@ class EngineTest : public testing::TestWithParam<Setup> {
 };
 
 // Notes what it is told, and does what the test hangs in.
-class Recorder final : public SocketEvents {
+class Recorder final : public Socket {
  public:
   explicit Recorder(Engine& engine) : engine_(&engine) {}
 
-  Socket socket;
+  Socket& socket = *this;
   std::string received;
-  std::string order;  // r e s c d, as told
-  std::vector<std::uint64_t> sent;
+  std::string order;                // r e s c d, as told
+  std::uint64_t total = 0;          // bytes that have gone, at once or as told
+  std::vector<std::uint64_t> sent;  // that, at each on_sent
   Error why;
-  int fd = -1;
+  int given = -1;  // what on_detached gave
   std::string unread;
   std::function<void(const Received&)> when_received;
   std::function<void()> when_ended, when_sent, when_closed, when_detached;
@@ -119,11 +120,13 @@ class Recorder final : public SocketEvents {
   Engine& engine() { return *engine_; }
   void adopt(Engine& engine, int descriptor, Bytes already = {});
   std::size_t send(std::string_view bytes);
+  std::size_t send(std::span<const iovec> parts);
+  std::size_t send_file(int file, std::uint64_t offset, std::size_t length);
   void close(CloseMode mode = CloseMode::graceful) { engine_->close(socket, mode); }
 
   void on_received(const Received& bytes) override;
   void on_end() override;
-  void on_sent(std::uint64_t total) override;
+  void on_sent(std::uint64_t bytes) override;
   void on_closed(const Error& error) override;
   void on_detached(int descriptor, Bytes bytes) override;
 

@@ -106,7 +106,7 @@ struct Conversation {
   void run() {
     int listening = network.open_listener();
     listener.when_accepted = [&](int fd) {
-      (first.socket.is_open() || first.is_over() ? second : first).adopt(engine, fd);
+      (first.socket.is_adopted() || first.is_over() ? second : first).adopt(engine, fd);
     };
     engine.listen(listener.listener, listening, listener);
     SimPeer one = network.connect(listening), two = network.connect(listening);
@@ -120,7 +120,7 @@ struct Conversation {
     };
     second.when_detached = [this] {
       std::string unread = second.unread;
-      second.adopt(other, second.fd, as_bytes(unread));
+      second.adopt(other, second.given, as_bytes(unread));
     };
     network.deliver_at_most(4);
     one.send("a request in pieces");
@@ -128,7 +128,7 @@ struct Conversation {
     turns();
     two.open_window(1000);
     turns();
-    if (second.socket.is_open() && !second.socket.sending()) engine.detach(second.socket);
+    if (second.socket.is_adopted() && !second.socket.sending()) engine.detach(second.socket);
     two.send("and more");
     turns();
     one.end();
@@ -137,8 +137,8 @@ struct Conversation {
     network.advance(1s);
     turns();
     shared.clear();
-    if (first.socket.is_open()) first.close();
-    if (second.socket.is_open()) second.close(CloseMode::abort);
+    if (first.socket.is_adopted()) first.close();
+    if (second.socket.is_adopted()) second.close(CloseMode::abort);
     engine.close_listener(listener.listener);
     turns();
   }
@@ -166,7 +166,7 @@ TEST(SimEngine, WhicheverOperationFailsNothingIsLeft) {
       conversation.network.fail_nth(operation, nth, Errc::io_failed);
       conversation.run();
       for (Recorder* recorder : {&conversation.first, &conversation.second}) {
-        EXPECT_FALSE(recorder->socket.is_open());
+        EXPECT_FALSE(recorder->socket.is_adopted());
         EXPECT_EQ(recorder->count('c'), 1);
       }
       EXPECT_EQ(conversation.listener.closed, 1);

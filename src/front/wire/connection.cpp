@@ -25,10 +25,10 @@ constexpr std::size_t kKeptLimit = 16 * 1024;
 
 }  // namespace
 
-static_assert(sizeof(Connection) <= 152, "ten thousand idle ones shall take little");
+static_assert(sizeof(Connection) <= 128, "ten thousand idle ones shall take little");
 
-Connection::Connection(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination)
-    : core::Connection(*loop.shard().home, std::move(destination)) {
+Connection::Connection(const core::Endpoint& peer, core::DestinationRef destination)
+    : core::Connection(std::move(destination)) {
   remote = peer;
   if (!has_work()) throw std::bad_alloc();
 }
@@ -38,7 +38,7 @@ Connection* Connection::make(Loop& loop, const core::Endpoint& peer,
   base::Cells& cells = *loop.shard().home->cells;
   void* cell = cells.take();
   try {
-    return new (cell) Connection(loop, peer, std::move(destination));
+    return new (cell) Connection(peer, std::move(destination));
   } catch (...) {
     cells.give_back(cell);
     throw;
@@ -70,13 +70,13 @@ Work& Connection::begin_work() {
 void Connection::end_work() { loop().works().give_back(*std::exchange(work_, nullptr)); }
 void Connection::end_used_work() { loop().works().give_back_used(*std::exchange(work_, nullptr)); }
 
-void Connection::open(int fd) {
+void Connection::open(int descriptor) {
   set_phase(Phase::header, std::uint64_t(loop().session().settings.timeouts.header_wait.count()));
-  loop().engine().adopt(socket_, fd, *this);
+  loop().engine().adopt(*this, descriptor);
 }
 
-void Connection::open_busy(int fd) {
-  loop().engine().adopt(socket_, fd, *this);
+void Connection::open_busy(int descriptor) {
+  loop().engine().adopt(*this, descriptor);
   guarded([this] { plain_error(Errc::too_many_connections); });
 }
 
@@ -202,9 +202,9 @@ void Connection::settle() {
   if (pause != reading_paused_) {
     reading_paused_ = pause;
     if (pause) {
-      loop().engine().pause(socket_);
+      loop().engine().pause(*this);
     } else {
-      loop().engine().resume(socket_);
+      loop().engine().resume(*this);
     }
   }
 }
@@ -386,7 +386,7 @@ void Connection::send_first_run() {
   Loop& own = loop();
   FirstRun& first = own.first_run;
   iovec part{const_cast<std::byte*>(first.bytes.data()), first.bytes.size()};
-  std::size_t gone = own.engine().send(socket_, {&part, 1});
+  std::size_t gone = own.engine().send(*this, {&part, 1});
   core::Shard& here = own.shard();
   here.queued_bytes -= gone;
   here.counters.bytes_sent.add(gone);
@@ -415,8 +415,7 @@ std::size_t Connection::drop_oldest(std::size_t room) {
   queue_first_run();
   std::size_t limit = budget(), before = work_ ? work_->out.size() : 0;
   if (before == 0 || before + room <= limit) return 0;
-  std::size_t dropped =
-      work_->out.drop(loop().segments(), socket_.send_left(), before + room - limit);
+  std::size_t dropped = work_->out.drop(loop().segments(), send_left(), before + room - limit);
   shard().queued_bytes -= before - work_->out.size();
   return dropped;
 }
@@ -437,7 +436,7 @@ void Connection::send_queued() {
   iovec parts[kMaxParts];
   io::Engine& engine = loop().engine();
   OutQueue& out = work_->out;
-  while (!out.empty() && !socket_.sending()) {
+  while (!out.empty() && !sending()) {
     std::size_t gone = 0;
     if (out.file_first()) {
       if (work_->file_window == 0) {
@@ -446,13 +445,13 @@ void Connection::send_queued() {
       }
       const Segment& front = out.front();
       std::uint64_t size = std::min(front.size, work_->file_window);
-      gone = engine.send_file(socket_, front.file, front.offset, std::size_t(size));
+      gone = engine.send_file(*this, front.file, front.offset, std::size_t(size));
     } else {
       std::size_t count = out.gather(parts);
-      gone = engine.send(socket_, {parts, count});
+      gone = engine.send(*this, {parts, count});
     }
     if (gone > 0) sent(gone);
-    if (gone == 0 && !socket_.sending()) return;  // failed: on_closed follows
+    if (gone == 0 && !sending()) return;  // failed: on_closed follows
     if (close_called_) return;
   }
   if (out.empty()) {
@@ -492,12 +491,11 @@ void Connection::send_file_window() {
   release();
 }
 
-void Connection::on_sent(std::uint64_t total) {
+void Connection::on_sent(std::uint64_t bytes) {
   loop().enter();
   guarded([&] {
-    std::uint64_t bytes = total - bytes_sent.load(std::memory_order_relaxed);
-    if (bytes > 0) sent(bytes);
-    if (!socket_.sending() && !dirty_) flush();  // else it is about to be flushed
+    sent(bytes);
+    if (!sending() && !dirty_) flush();  // else it is about to be flushed
   });
   rest();
 }
@@ -534,7 +532,7 @@ void Connection::after_drained() {
   }
   if (lingering_) return;
   lingering_ = true;
-  loop().engine().shutdown_send(socket_);
+  loop().engine().shutdown_send(*this);
 }
 
 void Connection::close_when_drained(bool linger) {
@@ -550,7 +548,7 @@ void Connection::close_when_drained(bool linger) {
     set_phase(Phase::none, 0);
   }
   settle();
-  if (out_empty() && !socket_.sending()) {
+  if (out_empty() && !sending()) {
     after_drained();
   } else {
     mark_dirty();
@@ -564,7 +562,7 @@ void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends)
   linger_ = until_peer_ends;
   begin_linger(linger_milliseconds);
   settle();
-  if (out_empty() && !socket_.sending()) {
+  if (out_empty() && !sending()) {
     after_drained();
   } else {
     mark_dirty();
@@ -574,7 +572,7 @@ void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends)
 void Connection::close_now(io::CloseMode mode) {
   if (close_called_ || closed_) return;
   close_called_ = true;
-  if (socket_.is_open()) loop().engine().close(socket_, mode);  // else the loop never opens it
+  if (is_adopted()) loop().engine().close(*this, mode);  // else the loop never opens it
 }
 
 void Connection::abort(const Error& why) {
@@ -588,8 +586,8 @@ void Connection::disconnect(const Error& why) {
   close_now(io::CloseMode::graceful);
 }
 
-void Connection::on_detached(int fd, Bytes) {
-  ::close(fd);
+void Connection::on_detached(int descriptor, Bytes) {
+  ::close(descriptor);
   on_closed(Errc::gone);
 }
 

@@ -22,15 +22,15 @@ namespace sluice::wire {
 
 class Loop;
 
-class Connection final : public core::Connection, public io::SocketEvents {
+class Connection final : public core::Connection, public io::Socket {
  public:
   // In a cell of the loop's.
   static Connection* make(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination);
 
   // Takes the descriptor over and starts to receive.
-  void open(int fd);
+  void open(int descriptor);
   // 503, then the end: there are too many connections.
-  void open_busy(int fd);
+  void open_busy(int descriptor);
 
   // Sends what is queued. Called once a turn.
   void flush();
@@ -76,12 +76,12 @@ class Connection final : public core::Connection, public io::SocketEvents {
   void finish(std::uint64_t linger_milliseconds, bool until_peer_ends) override;
   void abort(const Error& why) override;
 
-  // io::SocketEvents
+  // io::Socket
   void on_received(const io::Received& received) override;
   void on_end() override;
-  void on_sent(std::uint64_t total) override;
+  void on_sent(std::uint64_t bytes) override;
   void on_closed(const Error& why) override;
-  void on_detached(int fd, Bytes unread) override;
+  void on_detached(int descriptor, Bytes unread) override;
 
  private:
   friend class Loop;
@@ -89,7 +89,7 @@ class Connection final : public core::Connection, public io::SocketEvents {
   // How long a client may go on sending after the last answer when the server stops, in
   // milliseconds.
   static constexpr std::uint64_t kDrainLinger = 1'000;
-  Connection(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination);
+  Connection(const core::Endpoint& peer, core::DestinationRef destination);
   ~Connection() override;
   void destroy() override;
   Loop& loop() const { return *static_cast<Loop*>(home().front); }
@@ -166,7 +166,6 @@ class Connection final : public core::Connection, public io::SocketEvents {
   void judge_send_rate();
 
   Work* work_ = nullptr;  // the loop's; null while an upgraded connection is idle
-  io::Socket socket_;
 };
 
 }  // namespace sluice::wire

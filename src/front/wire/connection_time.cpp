@@ -23,8 +23,9 @@ constexpr std::uint64_t kDrainHead = 1'000;
 // What the peer has taken: what the kernel has got, less what it still holds.
 std::uint64_t Connection::taken() const {
   int held = 0;
-  if (socket_.fd >= 0 && ::ioctl(socket_.fd, SIOCOUTQ, &held) != 0) held = 0;
-  return socket_.sent_total - std::min<std::uint64_t>(socket_.sent_total, std::uint64_t(held));
+  if (fd >= 0 && ::ioctl(fd, SIOCOUTQ, &held) != 0) held = 0;
+  std::uint64_t out = bytes_sent.load(std::memory_order_relaxed);
+  return out - std::min(out, std::uint64_t(held));
 }
 
 void Connection::begin_linger(std::uint64_t milliseconds) {

@@ -89,8 +89,8 @@ Result<void> EpollEngine::open() {
 
 // --- what the shard asks for ---------------------------------------------------------------------
 
-void EpollEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
-  socket.begin(fd, events);
+void EpollEngine::adopt(Socket& socket, int fd, Bytes already) {
+  socket.begin(fd);
   Activity* activity = activities_.of(socket);
   if (!activity || (!already.empty() && !activities_.hold_unread(socket, pool_, already))) {
     fail(socket, ENOMEM);
@@ -102,7 +102,7 @@ void EpollEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes alre
 }
 
 std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
-  SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
+  SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
   std::size_t total = total_size(parts), sent = 0;
   if (total == 0) return 0;
   if (socket.flags & kLeaving) return 0;
@@ -125,7 +125,6 @@ std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
     }
     if (n > 0) sent = std::size_t(n);
     counters_.sent_bytes += sent;
-    socket.sent_total += sent;
     if (sent == total) return sent;
   }
   if (!activities_.hold(socket, parts, sent)) {
@@ -144,7 +143,7 @@ std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
 
 std::size_t EpollEngine::send_file(Socket& socket, int file, std::uint64_t offset,
                                    std::size_t length) {
-  SLUICE_CHECK(socket.is_open() && !socket.sending());
+  SLUICE_CHECK(socket.is_adopted() && !socket.sending());
   if (length == 0 || (socket.flags & kLeaving)) return 0;
   std::size_t sent = 0;
   if (options_.inline_completions) {
@@ -152,7 +151,6 @@ std::size_t EpollEngine::send_file(Socket& socket, int file, std::uint64_t offse
     ssize_t n = push_file(socket.fd, file, offset, std::min(length, kFileWindow));
     if (n > 0) sent = std::size_t(n);
     counters_.sent_bytes += sent;
-    socket.sent_total += sent;
     if (sent == length) return sent;
   }
   if (!activities_.hold_file(socket, file, offset + sent, length - sent)) {
@@ -396,7 +394,7 @@ void EpollEngine::receive(Socket& socket, bool second) {
     } else if (size < options_.receive_block_bytes && !second) {
       clear(socket, kBulk);
     }
-    socket.events->on_received({block.get(), {block->data(), size}});
+    socket.on_received({block.get(), {block->data(), size}});
     if (block->refs() > 1) {
       kept_.add(std::move(block));
     } else {
@@ -409,7 +407,7 @@ void EpollEngine::receive(Socket& socket, bool second) {
   clear(socket, kReadable);
   if (n == 0) {
     set(socket, kEnded);
-    socket.events->on_end();
+    socket.on_end();
   } else if (errno != EAGAIN) {
     fail(socket, errno);
   }
@@ -417,13 +415,13 @@ void EpollEngine::receive(Socket& socket, bool second) {
 
 void EpollEngine::deliver_unread(Socket& socket) {
   auto [block, size] = activities_.take_unread(socket);
-  socket.events->on_received({block.get(), {block->data(), size}});
+  socket.on_received({block.get(), {block->data(), size}});
 }
 
 void EpollEngine::push(Socket& socket) {
   clear(socket, kSendable);
   if (!socket.sending()) return;
-  std::uint64_t before = socket.sent_total;
+  std::uint64_t sent = 0;
   for (int i = 0;; ++i) {
     if (i == kPushes) {
       set(socket, kSendable);
@@ -442,6 +440,7 @@ void EpollEngine::push(Socket& socket) {
     }
     if (n > 0) {
       counters_.sent_bytes += std::uint64_t(n);
+      sent += std::uint64_t(n);
       activities_.advance(socket, std::size_t(n));
       if (!socket.sending()) break;
     } else if (n == 0) {
@@ -455,13 +454,13 @@ void EpollEngine::push(Socket& socket) {
       return;
     }
   }
-  if (socket.sent_total == before || (socket.flags & kLeaving)) return;
+  if (sent == 0 || (socket.flags & kLeaving)) return;
   if (!socket.sending() && (socket.flags & kShutdownLater)) {
     clear(socket, kShutdownLater);
     ++counters_.syscalls;
     ::shutdown(socket.fd, SHUT_WR);
   }
-  socket.events->on_sent(socket.sent_total);
+  socket.on_sent(sent);
 }
 
 void EpollEngine::watch_for_room(Socket& socket) {
@@ -478,7 +477,6 @@ void EpollEngine::watch_for_room(Socket& socket) {
 
 void EpollEngine::finish(Socket& socket) {
   std::unique_ptr<Unread> unread = activities_.drop(socket);
-  SocketEvents* events = std::exchange(socket.events, nullptr);
   int fd = std::exchange(socket.fd, -1);
   std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
   int failure = std::exchange(socket.failure, std::uint8_t(0));
@@ -486,7 +484,7 @@ void EpollEngine::finish(Socket& socket) {
     std::string storage;
     std::optional<Bytes> bytes = unread ? unread->gather(storage) : Bytes();
     if (bytes) {
-      events->on_detached(fd, *bytes);
+      socket.on_detached(fd, *bytes);
       return;
     }
     failure = ENOMEM;
@@ -499,7 +497,7 @@ void EpollEngine::finish(Socket& socket) {
   }
   ++counters_.syscalls;
   ::close(fd);
-  events->on_closed(to_error(failure_of(failure)));
+  socket.on_closed(to_error(failure_of(failure)));
 }
 
 // --- listeners -----------------------------------------------------------------------------------

@@ -103,8 +103,8 @@ SimConnection& SimEngine::connection(const Socket& socket) {
   return *network_.at(socket.fd).connection;
 }
 
-void SimEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
-  socket.begin(fd, events);
+void SimEngine::adopt(Socket& socket, int fd, Bytes already) {
+  socket.begin(fd);
   Activity* activity = activities_.of(socket);
   if (!activity) {
     fail(socket, Errc::out_of_memory);
@@ -119,7 +119,7 @@ void SimEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes alread
 }
 
 std::size_t SimEngine::send(Socket& socket, std::span<const iovec> parts) {
-  SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
+  SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
   if (total_size(parts) == 0 || (socket.flags & kLeaving)) return 0;
   if (!activities_.hold(socket, parts, 0)) {
     fail(socket, Errc::out_of_memory);
@@ -130,7 +130,7 @@ std::size_t SimEngine::send(Socket& socket, std::span<const iovec> parts) {
 
 std::size_t SimEngine::send_file(Socket& socket, int file, std::uint64_t offset,
                                  std::size_t length) {
-  SLUICE_CHECK(socket.is_open() && !socket.sending());
+  SLUICE_CHECK(socket.is_adopted() && !socket.sending());
   if (length == 0 || (socket.flags & kLeaving)) return 0;
   if (!activities_.hold_file(socket, file, offset, length)) {
     fail(socket, Errc::out_of_memory);
@@ -141,7 +141,7 @@ std::size_t SimEngine::send_file(Socket& socket, int file, std::uint64_t offset,
 
 // Moves what the peer takes. Returns how many bytes that were.
 std::size_t SimEngine::push(Socket& socket) {
-  std::uint64_t before = socket.sent_total;
+  std::size_t sent = 0;
   SimConnection& connection = this->connection(socket);
   while (socket.sending() && (connection.window > 0 || connection.peer_reset)) {
     Errc code = network_.count_one(SimOperation::send);
@@ -155,9 +155,10 @@ std::size_t SimEngine::push(Socket& socket) {
     }
     if (connection.window != SIZE_MAX) connection.window -= std::size_t(n);
     counters_.sent_bytes += std::uint64_t(n);
+    sent += std::size_t(n);
     activities_.advance(socket, std::size_t(n));
   }
-  return std::size_t(socket.sent_total - before);
+  return sent;
 }
 
 // One contiguous run of the outstanding send. Like a system call; 0 at the end of a file.
@@ -256,13 +257,14 @@ void SimEngine::wait(base::Instant) {
 }
 
 void SimEngine::serve(Socket& socket) {
-  if (socket.sending() && push(socket) > 0 && !(socket.flags & kLeaving)) {
+  std::size_t sent = socket.sending() ? push(socket) : 0;
+  if (sent > 0 && !(socket.flags & kLeaving)) {
     if (!socket.sending() && (socket.flags & kShutdownLater)) {
       clear(socket, kShutdownLater);
       connection(socket).server_ended = true;
     }
     ++events_;
-    socket.events->on_sent(socket.sent_total);
+    tell_sent(socket, sent);
   }
   if (socket.flags & kLeaving) return;
   if (connection(socket).peer_reset) {  // noticed by a paused socket too
@@ -273,7 +275,7 @@ void SimEngine::serve(Socket& socket) {
   if (has_unread(socket)) {
     auto [block, size] = activities_.take_unread(socket);
     ++events_;
-    socket.events->on_received({block.get(), {block->data(), size}});
+    tell_received(socket, {block.get(), {block->data(), size}});
     return;
   }
   receive(socket);
@@ -300,7 +302,7 @@ void SimEngine::receive(Socket& socket) {
   if (end) {
     set(socket, kEnded);
     block.reset();
-    socket.events->on_end();
+    tell_end(socket);
     return;
   }
   std::size_t size =
@@ -308,7 +310,7 @@ void SimEngine::receive(Socket& socket) {
   connection.to_server.copy(block->text(), size);
   connection.to_server.erase(0, size);
   counters_.received_bytes += size;
-  socket.events->on_received({block.get(), {block->data(), size}});
+  tell_received(socket, {block.get(), {block->data(), size}});
   if (block->refs() > 1) kept_.add(std::move(block));
 }
 
@@ -321,7 +323,6 @@ void SimEngine::starve(Socket& socket) {
 
 void SimEngine::finish(Socket& socket) {
   std::unique_ptr<Unread> unread = activities_.drop(socket);
-  SocketEvents* events = std::exchange(socket.events, nullptr);
   int fd = std::exchange(socket.fd, -1);
   std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
   Errc failure = std::exchange(network_.at(fd).connection->failure, Errc::none);
@@ -330,14 +331,14 @@ void SimEngine::finish(Socket& socket) {
     std::string storage;
     std::optional<Bytes> bytes = unread ? unread->gather(storage) : Bytes();
     if (bytes) {
-      events->on_detached(fd, *bytes);
+      socket.on_detached(fd, *bytes);
       return;
     }
     failure = Errc::out_of_memory;
   }
   unread.reset();
   network_.close(fd, flags & kAborting);
-  events->on_closed(failure);
+  tell_closed(socket, failure);
 }
 
 // --- listeners -----------------------------------------------------------------------------------

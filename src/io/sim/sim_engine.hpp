@@ -126,7 +126,7 @@ class SimNetwork {
   base::Instant now_{std::chrono::hours(1)};
 };
 
-class SimEngine final : public Engine {
+class SimEngine : public Engine {
  public:
   explicit SimEngine(SimNetwork& network, const EngineOptions& options = {})
       : network_(network),
@@ -141,7 +141,7 @@ class SimEngine final : public Engine {
   bool is_woken() const { return woken_.load(); }
 
   const char* name() const override { return "sim"; }
-  void adopt(Socket& socket, int fd, SocketEvents& events, Bytes already = {}) override;
+  void adopt(Socket& socket, int fd, Bytes already = {}) override;
   std::size_t send(Socket& socket, std::span<const iovec> parts) override;
   std::size_t send_file(Socket& socket, int file, std::uint64_t offset,
                         std::size_t length) override;
@@ -159,6 +159,15 @@ class SimEngine final : public Engine {
   base::Instant now() const override { return now_; }
   base::BlockPool& blocks() override { return pool_; }
   const Counters& counters() const override { return counters_; }
+
+ protected:
+  // What a socket is told goes through these; who wants to know of it overrides them.
+  virtual void tell_received(Socket& socket, const Received& received) {
+    socket.on_received(received);
+  }
+  virtual void tell_end(Socket& socket) { socket.on_end(); }
+  virtual void tell_sent(Socket& socket, std::uint64_t bytes) { socket.on_sent(bytes); }
+  virtual void tell_closed(Socket& socket, const Error& why) { socket.on_closed(why); }
 
  private:
   SimConnection& connection(const Socket& socket);

@@ -5,21 +5,37 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "io/failure.hpp"
 
 namespace sluice::io {
 
-ReceiveRing::ReceiveRing(base::BlockPool& pool, std::size_t block_bytes, std::size_t limit)
+namespace {
+
+constexpr std::uint16_t kIncremental = 2;  // IOU_PBUF_RING_INC, since 6.12
+
+// Newer than liburing 2.3, whose header calls the flags padding; later ones give them their name.
+void set_flags(io_uring_buf_reg& registration, std::uint16_t flags) {
+  constexpr std::size_t place = offsetof(io_uring_buf_reg, bgid) + sizeof registration.bgid;
+  std::memcpy(reinterpret_cast<char*>(&registration) + place, &flags, sizeof flags);
+}
+
+}  // namespace
+
+ReceiveRing::ReceiveRing(base::BlockPool& pool, std::size_t block_bytes, std::size_t limit,
+                         bool piecewise)
     : pool_(pool),
       block_bytes_(block_bytes),
       limit_(std::clamp<std::size_t>(limit, 1, 32768)),
-      wanted_(std::min(limit_, kAtFirst)),
+      piecewise_(piecewise),
       kept_(block_bytes) {}
 
 ReceiveRing::~ReceiveRing() {
-  for (base::Block* block : slots_) {
-    if (block) block->release();
+  for (const Slot& slot : slots_) {
+    if (slot.block) slot.block->release();
   }
   if (buffers_) ::munmap(buffers_, mapped_);
 }
@@ -35,26 +51,37 @@ Result<void> ReceiveRing::open(io_uring& ring) {
   registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
   registration.ring_entries = entries;
   registration.bgid = kGroup;
-  if (int failed = ::io_uring_register_buf_ring(&ring, &registration, 0); failed < 0) {
+  int failed = -EINVAL;
+  if (piecewise_) {
+    set_flags(registration, kIncremental);
+    failed = ::io_uring_register_buf_ring(&ring, &registration, 0);
+  }
+  if (failed == -EINVAL) {
+    piecewise_ = false;
+    set_flags(registration, 0);
+    failed = ::io_uring_register_buf_ring(&ring, &registration, 0);
+  }
+  if (failed < 0) {
     return system_error("registering the buffer ring", -failed);
   }
   io_uring_buf_ring_init(buffers_);
   mask_ = io_uring_buf_ring_mask(entries);
-  slots_.assign(limit_, nullptr);
+  slots_.assign(limit_, {});
   for (std::size_t id = limit_; id > 0; --id) free_.push_back(std::uint16_t(id - 1));
+  wanted_ = std::min(limit_, piecewise_ ? kPiecewiseAtFirst : kAtFirst);
   top_up();
   return {};
 }
 
 void ReceiveRing::keep(std::uint16_t id, base::Block* block) {
   kept_.add(base::BlockRef(block));
-  slots_[id] = nullptr;
+  slots_[id] = {};
   free_.push_back(id);
   top_up();
 }
 
 void ReceiveRing::grow() {
-  wanted_ = std::min(limit_, wanted_ * 2);
+  wanted_ = std::min(limit_, wanted_ + std::max<std::size_t>(1, wanted_ / 8));
   top_up();
 }
 
@@ -69,9 +96,8 @@ void ReceiveRing::top_up() {
     if (!block) return;
     std::uint16_t id = free_.back();
     free_.pop_back();
-    slots_[id] = block.leave();
     ++posted_;
-    stage(id, slots_[id]);
+    stage(id, block.leave());
   }
 }
 

@@ -3,7 +3,8 @@
 //
 // Each buffer is the memory of a pool's Block. A block comes back with a completion; when the
 // handler has kept it, another takes its place. Posted and kept blocks together never exceed the
-// limit. Layer: io. Thread: the shard's.
+// limit. Where the kernel can (6.12), it fills a block piece by piece, so that many small messages
+// lie side by side and few pages are touched. Layer: io. Thread: the shard's.
 #pragma once
 
 #include <liburing.h>
@@ -15,6 +16,7 @@
 #include <sluice/result.hpp>
 
 #include "base/block.hpp"
+#include "io/engine.hpp"
 #include "io/kept_blocks.hpp"
 
 namespace sluice::io {
@@ -23,7 +25,8 @@ class ReceiveRing {
  public:
   static constexpr int kGroup = 0;
 
-  ReceiveRing(base::BlockPool& pool, std::size_t block_bytes, std::size_t limit);
+  // `piecewise`: fill blocks piece by piece where the kernel can.
+  ReceiveRing(base::BlockPool& pool, std::size_t block_bytes, std::size_t limit, bool piecewise);
   // After the ring is gone: the kernel must not write any more.
   ~ReceiveRing();
   ReceiveRing(const ReceiveRing&) = delete;
@@ -31,11 +34,22 @@ class ReceiveRing {
 
   Result<void> open(io_uring& ring);
 
-  base::Block& block(std::uint16_t id) { return *slots_[id]; }
+  // Where the kernel has put the `size` bytes of a completion that carried buffer `id`.
+  Received received(std::uint16_t id, std::size_t size) {
+    const Slot& slot = slots_[id];
+    return {slot.block, {slot.block->data() + slot.used, size}};
+  }
 
-  // The completion that carried buffer `id` has been handled. Posts a block in its place.
-  void recycle(std::uint16_t id) {
-    base::Block* block = slots_[id];
+  // Those bytes have been handled. Posts a block in place of one that is full.
+  //
+  // That is counted here: for a completion without bytes some kernels do not say that the buffer
+  // is still theirs.
+  void recycle(std::uint16_t id, std::size_t size) {
+    base::Block* block = slots_[id].block;
+    if (piecewise_) {
+      slots_[id].used += std::uint32_t(size);
+      if (slots_[id].used < block_bytes_) return;
+    }
     if (block->refs() == 1) [[likely]] {
       stage(id, block);
       return;
@@ -56,12 +70,19 @@ class ReceiveRing {
     staged_ = 0;
   }
 
+  bool piecewise() const { return piecewise_; }
   std::size_t posted() const { return posted_; }
   bool may_post_more() const { return posted_ + kept_.size() < limit_; }
 
  private:
-  static constexpr std::size_t kAtFirst = 64;
+  // Enough for most turns; what has run dry grows by half. All of them are written to in turn.
+  static constexpr std::size_t kAtFirst = 64, kPiecewiseAtFirst = 4;
+  struct Slot {
+    base::Block* block = nullptr;  // null: nothing is posted here
+    std::uint32_t used = 0;        // bytes that the kernel has filled
+  };
   void stage(std::uint16_t id, base::Block* block) {
+    slots_[id] = {block, 0};
     io_uring_buf_ring_add(buffers_, block->data(), std::uint32_t(block_bytes_), id, mask_,
                           staged_++);
   }
@@ -70,12 +91,13 @@ class ReceiveRing {
 
   base::BlockPool& pool_;
   const std::size_t block_bytes_, limit_;
-  std::size_t wanted_;  // blocks to have posted, while the limit allows
+  bool piecewise_;
+  std::size_t wanted_ = 0;  // blocks to have posted, while the limit allows
   std::size_t posted_ = 0;
   io_uring_buf_ring* buffers_ = nullptr;
   std::size_t mapped_ = 0;
   int mask_ = 0, staged_ = 0;
-  std::vector<base::Block*> slots_;  // by buffer id; null when nothing is posted there
+  std::vector<Slot> slots_;          // by buffer id
   std::vector<std::uint16_t> free_;  // ids without a block
   KeptBlocks kept_;
 };

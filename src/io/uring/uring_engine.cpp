@@ -59,7 +59,8 @@ std::uint64_t data_of(Socket& socket, std::uint64_t operation) {
 
 UringEngine::UringEngine(const EngineOptions& options)
     : options_(options),
-      receive_ring_(pool_, options.receive_block_bytes, options.receive_blocks) {}
+      receive_ring_(pool_, options.receive_block_bytes, options.receive_blocks,
+                    options.piecewise_receive) {}
 
 UringEngine::~UringEngine() {
   for (const Accepted& accepted : accepted_) ::close(accepted.fd);
@@ -219,8 +220,8 @@ void UringEngine::wake() {
 
 // --- receiving -----------------------------------------------------------------------------------
 
-void UringEngine::adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) {
-  socket.begin(fd, events);
+void UringEngine::adopt(Socket& socket, int fd, Bytes already) {
+  socket.begin(fd);
   if (!already.empty()) hold(socket, already);
   want_turn(socket);
   settle(socket);
@@ -244,18 +245,18 @@ void UringEngine::received(Socket& socket, int result, unsigned flags) {
   }
   if (result > 0) [[likely]] {
     auto id = std::uint16_t(flags >> IORING_CQE_BUFFER_SHIFT);
-    base::Block& block = receive_ring_.block(id);
     auto size = std::size_t(result);
+    const Received received = receive_ring_.received(id, size);
     counters_.received_bytes += size;
     if (!(socket.flags & (kPaused | kLeaving)) && !has_unread(socket)) [[likely]] {
-      socket.events->on_received({&block, {block.data(), size}});
+      socket.on_received(received);
     } else if (!(socket.flags & kClosing)) {
-      hold(socket, {block.data(), size});
+      hold(socket, received.bytes);
     }
-    receive_ring_.recycle(id);
+    receive_ring_.recycle(id, size);
   } else {
     if (flags & IORING_CQE_F_BUFFER) {
-      receive_ring_.recycle(std::uint16_t(flags >> IORING_CQE_BUFFER_SHIFT));
+      receive_ring_.recycle(std::uint16_t(flags >> IORING_CQE_BUFFER_SHIFT), 0);
     }
     if (result == 0) {
       set(socket, kEndSeen);
@@ -291,15 +292,24 @@ void UringEngine::starve(Socket& socket) {
   starved_.push_back(*activity);
 }
 
-// In order of arrival, and no more than there are blocks: the others would only run dry again.
+// In order of arrival, and no more than there are blocks: the others would only run dry again. Only
+// the first goes last: it may have so much to say that it takes all blocks, time after time.
 void UringEngine::rearm_starved() {
-  for (std::size_t i = receive_ring_.posted(); i > 0; --i) {
+  std::size_t left = receive_ring_.posted();
+  Socket* first = left > 0 ? starved_.pop_front() : nullptr;
+  if (!first) return;
+  while (--left > 0) {
     Socket* socket = starved_.pop_front();
-    if (!socket) return;
-    clear(*socket, kStarved);
-    activities_.rest(*socket);
-    settle(*socket);
+    if (!socket) break;
+    rearm(*socket);
   }
+  rearm(*first);
+}
+
+void UringEngine::rearm(Socket& socket) {
+  clear(socket, kStarved);
+  activities_.rest(socket);
+  settle(socket);
 }
 
 void UringEngine::pause(Socket& socket) { set(socket, kPaused); }
@@ -313,7 +323,7 @@ void UringEngine::resume(Socket& socket) {
 // --- sending -------------------------------------------------------------------------------------
 
 std::size_t UringEngine::send(Socket& socket, std::span<const iovec> parts) {
-  SLUICE_CHECK(socket.is_open() && !socket.sending() && parts.size() <= kMaxParts);
+  SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
   if (total_size(parts) == 0 || (socket.flags & kLeaving)) return 0;
   if (activities_.hold(socket, parts, 0)) {
     queue_send(socket);
@@ -346,30 +356,31 @@ void UringEngine::sent(Socket& socket, int result) {
   } else if (result < 0 && !again) {
     fail(socket, -result);
   } else if (socket.activity()->file >= 0) {
-    if (push(socket) > 0) progressed(socket);
+    std::size_t sent = push(socket);
+    if (sent > 0) progressed(socket, sent);
   } else if (again || result == 0) {
     queue_send(socket);
   } else {
     counters_.sent_bytes += std::uint64_t(result);
     activities_.advance(socket, std::size_t(result));
     if (socket.sending()) queue_send(socket);
-    progressed(socket);
+    progressed(socket, std::size_t(result));
   }
 }
 
-void UringEngine::progressed(Socket& socket) {
+void UringEngine::progressed(Socket& socket, std::size_t sent) {
   if (socket.flags & kLeaving) return;
   if (!socket.sending() && (socket.flags & kShutdownLater)) {
     clear(socket, kShutdownLater);
     ++counters_.syscalls;
     ::shutdown(socket.fd, SHUT_WR);
   }
-  socket.events->on_sent(socket.sent_total);
+  socket.on_sent(sent);
 }
 
 std::size_t UringEngine::send_file(Socket& socket, int file, std::uint64_t offset,
                                    std::size_t length) {
-  SLUICE_CHECK(socket.is_open() && !socket.sending());
+  SLUICE_CHECK(socket.is_adopted() && !socket.sending());
   if (length == 0 || (socket.flags & kLeaving)) return 0;
   if (!activities_.hold_file(socket, file, offset, length)) {
     fail(socket, ENOMEM);
@@ -432,15 +443,16 @@ void UringEngine::shutdown_send(Socket& socket) {
 
 void UringEngine::serve(Socket& socket) {
   if ((socket.flags & (kSendable | kLeaving)) == kSendable) {
-    if (push(socket) > 0) progressed(socket);
+    std::size_t sent = push(socket);
+    if (sent > 0) progressed(socket, sent);
   }
   if (!(socket.flags & (kPaused | kLeaving))) {
     if (has_unread(socket)) {
       auto [block, size] = activities_.take_unread(socket);
-      socket.events->on_received({block.get(), {block->data(), size}});
+      socket.on_received({block.get(), {block->data(), size}});
     } else if ((socket.flags & (kEndSeen | kEndTold)) == kEndSeen) {
       set(socket, kEndTold);
-      socket.events->on_end();
+      socket.on_end();
     }
   }
   want_turn(socket);
@@ -543,7 +555,6 @@ void UringEngine::fail(Socket& socket, int number) {
 
 void UringEngine::finish(Socket& socket) {
   std::unique_ptr<Unread> unread = activities_.drop(socket);
-  SocketEvents* events = std::exchange(socket.events, nullptr);
   int fd = std::exchange(socket.fd, -1);
   std::uint16_t flags = std::exchange(socket.flags, std::uint16_t(0));
   int failure = std::exchange(socket.failure, std::uint8_t(0));
@@ -551,7 +562,7 @@ void UringEngine::finish(Socket& socket) {
     std::string storage;
     std::optional<Bytes> bytes = unread ? unread->gather(storage) : Bytes();
     if (bytes) {
-      events->on_detached(fd, *bytes);
+      socket.on_detached(fd, *bytes);
       return;
     }
     failure = ENOMEM;
@@ -564,7 +575,7 @@ void UringEngine::finish(Socket& socket) {
   }
   ++counters_.syscalls;
   ::close(fd);
-  events->on_closed(to_error(failure_of(failure)));
+  socket.on_closed(to_error(failure_of(failure)));
 }
 
 }  // namespace sluice::io

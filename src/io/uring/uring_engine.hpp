@@ -33,7 +33,7 @@ class alignas(64) UringEngine final : public Engine {
   Result<void> open();
 
   const char* name() const override { return "uring"; }
-  void adopt(Socket& socket, int fd, SocketEvents& events, Bytes already) override;
+  void adopt(Socket& socket, int fd, Bytes already) override;
   std::size_t send(Socket& socket, std::span<const iovec> parts) override;
   std::size_t send_file(Socket& socket, int file, std::uint64_t offset,
                         std::size_t length) override;
@@ -77,10 +77,11 @@ class alignas(64) UringEngine final : public Engine {
   void hold(Socket& socket, Bytes bytes);
   void starve(Socket& socket);
   void rearm_starved();
+  void rearm(Socket& socket);
   void queue_send(Socket& socket);
   void sent(Socket& socket, int result);
   std::size_t push(Socket& socket);
-  void progressed(Socket& socket);
+  void progressed(Socket& socket, std::size_t sent);
   void cancel(Socket& socket, Operation operation);
   void cancelled(Socket& socket, Operation operation, int result);
   void serve(Socket& socket);

@@ -72,7 +72,7 @@ Result<void> try_operations(io_uring& ring, const Descriptors& sockets) {
 
 Result<void> probe_uring() {
   base::BlockPool pool;
-  ReceiveRing buffers(pool, 1024, 2);
+  ReceiveRing buffers(pool, 1024, 2, true);
   Descriptors sockets;
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets.ends) < 0) {
     return unavailable("socketpair", errno);

@@ -62,9 +62,9 @@ class WatchedEngine final : public io::Engine {
   std::size_t sends = 0, file_sends = 0;
 
   const char* name() const override { return inner_.name(); }
-  void adopt(io::Socket& socket, int fd, io::SocketEvents& events, Bytes already) override {
+  void adopt(io::Socket& socket, int fd, Bytes already) override {
     ServerRuns kernel(false);
-    inner_.adopt(socket, fd, events, already);
+    inner_.adopt(socket, fd, already);
   }
   std::size_t send(io::Socket& socket, std::span<const iovec> parts) override {
     ServerRuns kernel(false);
