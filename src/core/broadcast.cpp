@@ -39,11 +39,11 @@ constexpr std::uint32_t kMagic = 0x51c1'ce00;
 }  // namespace
 
 ConnectionId Connection::id() const {
-  Address address{home_->index, slot, generation, kMagic};
+  Address address{destination().home->index, slot, generation, kMagic};
   IdCipher::Block block;
   static_assert(sizeof address == sizeof block);
   std::memcpy(block.data(), &address, sizeof address);
-  return ConnectionId(home_->cipher->encrypt(block));
+  return ConnectionId(destination().home->cipher->encrypt(block));
 }
 
 bool ServerSession::address_of(const ConnectionId& id, std::uint32_t& shard, std::uint32_t& slot,

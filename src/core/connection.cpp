@@ -10,22 +10,26 @@ namespace sluice::core {
 struct Connection::Extras {
   std::any data;
   PoolQueue pool_queue;
+  DestinationRef before;  // which nobody else remembers
 };
 
-Connection::Connection(Home& home, DestinationRef destination)
-    : created_seconds_(std::uint32_t(home.shard->wall_seconds())), home_(&home) {
-  if (!destination.get()) destination = home.shard->destinations.of({});
-  home.retain();
-  destination_.store(destination.leave(), std::memory_order_relaxed);
+Connection::Connection(DestinationRef destination)
+    : created_seconds_(std::uint32_t(destination->home->shard->wall_seconds())),
+      destination_(destination.leave()) {
+  destination_->home->retain();
 }
 
 Connection::~Connection() {
-  DestinationRef::drop(destination_.load(std::memory_order_relaxed));
-  home_->release();
+  Home& own = *destination_->home;
+  DestinationRef::drop(destination_);
+  own.release();
 }
 
 void Connection::set_destination(DestinationRef destination) {
-  DestinationRef::drop(destination_.exchange(destination.leave(), std::memory_order_acq_rel));
+  const Destination& before = this->destination();
+  if (DestinationRef::is_last_use(before)) extras().before = DestinationRef(&before);
+  DestinationRef::drop(
+      std::atomic_ref(destination_).exchange(destination.leave(), std::memory_order_acq_rel));
 }
 
 WebSocket* Connection::websocket() const {
@@ -43,7 +47,7 @@ PoolQueue& Connection::pool_queue() { return extras().pool_queue; }
 
 bool Connection::on_own_shard() const {
   Shard* current = Shard::current();
-  return current && current->home == home_;
+  return current && current->home == destination().home;
 }
 
 SendStatus Connection::run_on_shard(base::Task task, std::size_t bytes) {

@@ -54,10 +54,11 @@ class Connection : public ByteStream {
   SendStatus run_on_shard(base::Task task, std::size_t bytes);
   bool on_own_shard() const;
 
-  Home& home() const { return *home_; }
-  Mailbox& mailbox() const { return *home_->mailbox; }
+  Mailbox& mailbox() const { return *destination().home->mailbox; }
   // Views live as long as the connection.
-  const Destination& destination() const { return *destination_.load(std::memory_order_acquire); }
+  const Destination& destination() const {
+    return *std::atomic_ref(destination_).load(std::memory_order_acquire);
+  }
   std::chrono::system_clock::time_point created_at() const {
     return std::chrono::system_clock::time_point(std::chrono::seconds(created_seconds_));
   }
@@ -67,8 +68,9 @@ class Connection : public ByteStream {
   }
 
   // Thread: the shard.
-  Shard& shard() const { return *home_->shard; }
-  // Before on_connect. Somebody may be reading the one before: it is one that its shard remembers.
+  Home& home() const { return *destination_->home; }
+  Shard& shard() const { return *home().shard; }
+  // Once, before on_connect. Somebody may be reading the one before: it stays until this goes.
   void set_destination(DestinationRef destination);
   // From attach() until it has ended.
   WebSocket* websocket() const;
@@ -101,7 +103,7 @@ class Connection : public ByteStream {
   virtual void pool_resume() = 0;
 
  protected:
-  explicit Connection(Home& home, DestinationRef destination = {});
+  explicit Connection(DestinationRef destination);
   virtual ~Connection();
   // The last use is gone. Thread: any.
   virtual void destroy() { delete this; }
@@ -128,8 +130,8 @@ class Connection : public ByteStream {
  private:
   std::atomic<std::uint32_t> refs_{1};
   const std::uint32_t created_seconds_;
-  Home* const home_;
-  std::atomic<const Destination*> destination_;
+  // Written on the shard, which may read it plainly.
+  mutable const Destination* destination_;
   std::unique_ptr<Extras> extras_;
 };
 

@@ -4,19 +4,18 @@
 #include <functional>
 
 namespace sluice::core {
-namespace {
 
-DestinationRef make(const Endpoint& local, std::string_view url, std::string_view protocol,
-                    const WebSocketHandlers* handlers) {
+DestinationRef Destinations::make(const Endpoint& local, std::string_view url,
+                                  std::string_view protocol,
+                                  const WebSocketHandlers* handlers) const {
   auto made = std::make_unique<Destination>();
+  made->home = home_;
   made->local = local;
   made->url = url;
   made->protocol = protocol;
   made->handlers = handlers;
   return DestinationRef(made.release());
 }
-
-}  // namespace
 
 DestinationRef Destinations::of(const Endpoint& local) {
   for (const DestinationRef& each : plain_) {

@@ -21,7 +21,10 @@ namespace sluice::core {
 
 class DestinationRef;
 
+struct Home;
+
 struct Destination {
+  Home* home = nullptr;  // which every connection that leads here keeps
   Endpoint local;
   std::string url, protocol;                    // of a WebSocket; empty before
   const WebSocketHandlers* handlers = nullptr;  // valid as long as the WebSocket is open
@@ -50,6 +53,9 @@ class DestinationRef {
   const Destination* get() const { return destination_; }
   const Destination* operator->() const { return destination_; }
   const Destination* leave() { return std::exchange(destination_, nullptr); }
+  static bool is_last_use(const Destination& destination) {
+    return destination.refs.load(std::memory_order_acquire) == 1;
+  }
   // Gives back a use that leave() took out.
   static void drop(const Destination* destination) {
     if (destination && destination->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -65,6 +71,8 @@ class DestinationRef {
 // as there are places; one that was forgotten is made anew.
 class Destinations {
  public:
+  explicit Destinations(Home* home) : home_(home) {}
+
   // Before anything was asked for. The first 256 are remembered as long as this lives.
   DestinationRef of(const Endpoint& local);
   DestinationRef of(const Endpoint& local, std::string_view url, std::string_view protocol,
@@ -72,6 +80,10 @@ class Destinations {
 
  private:
   static constexpr std::size_t kPlain = 256, kPlaces = 64;
+  DestinationRef make(const Endpoint& local, std::string_view url, std::string_view protocol,
+                      const WebSocketHandlers* handlers) const;
+
+  Home* const home_;
   std::vector<DestinationRef> plain_;  // by local address
   std::array<DestinationRef, kPlaces> places_;
 };

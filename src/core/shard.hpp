@@ -84,7 +84,7 @@ class Shard {
   Scratch scratch;
   const std::shared_ptr<Mailbox> mailbox;
   Home* const home;  // one use is ours
-  Destinations destinations;
+  Destinations destinations{home};
   Registry registry;
   Channels channels;
   std::vector<WebSocket*> websockets;  // every open one, in no order

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "core/harness.hpp"
+
 namespace sluice::test {
 namespace {
 
@@ -21,7 +23,7 @@ core::Endpoint local(std::uint16_t port) {
 }
 
 TEST(Destinations, EqualOnesAreOne) {
-  core::Destinations destinations;
+  core::Destinations destinations(nullptr);
   WebSocketHandlers handlers, others;
   core::DestinationRef plain = destinations.of(local(80));
   EXPECT_EQ(destinations.of(local(80)).get(), plain.get());
@@ -38,7 +40,7 @@ TEST(Destinations, EqualOnesAreOne) {
 }
 
 TEST(Destinations, AnyNumberOfPathsIsRight) {
-  core::Destinations destinations;
+  core::Destinations destinations(nullptr);
   WebSocketHandlers handlers;
   std::vector<core::DestinationRef> kept;
   for (int round = 0; round < 2; ++round) {
@@ -52,6 +54,23 @@ TEST(Destinations, AnyNumberOfPathsIsRight) {
   for (int i = 0; i < 1000; ++i) {
     EXPECT_EQ(kept[std::size_t(i)]->url, "/devices/" + std::to_string(i)) << "kept as long as used";
   }
+}
+
+// A server that listens on any address may have more local addresses than a shard remembers.
+TEST(Destinations, TheOneBeforeStaysReadable) {
+  Bench bench;
+  core::Destinations& destinations = bench.shard->destinations;
+  std::uint16_t port = 1;
+  for (; port <= 300; ++port) destinations.of(local(port));
+  ASSERT_NE(destinations.of(local(port)).get(), destinations.of(local(port)).get());
+  auto* connection = new PlainConnection(destinations.of(local(port)));
+  const core::Destination& before = connection->destination();  // as another thread reads it
+  WebSocketHandlers handlers;
+  connection->set_destination(destinations.of(local(port), "/chat", {}, handlers));
+  EXPECT_EQ(before.local, local(port));
+  EXPECT_EQ(connection->destination().url, "/chat");
+  EXPECT_EQ(&connection->home(), before.home);
+  connection->release();
 }
 
 }  // namespace

@@ -128,6 +128,7 @@ struct HomeRef {
       : home(new core::Home(&shard, index, shard.mailbox, std::move(cipher))) {}
   ~HomeRef() { home->release(); }
   core::Home* home;
+  core::Destinations destinations{home};
 };
 
 TEST(Ids, LeadBackToTheirConnection) {
@@ -147,7 +148,7 @@ TEST(Ids, LeadBackToTheirConnection) {
   EXPECT_EQ(generation, 99u);
   connection->release();
   HomeRef nowhere(zero, 2, session.cipher);
-  auto* stray = new PlainConnection(*nowhere.home, {});
+  auto* stray = new PlainConnection(nowhere.destinations.of({}));
   EXPECT_FALSE(session.address_of(stray->id(), shard, slot, generation)) << "no such shard";
   stray->release();
   session.shards.clear();
@@ -160,7 +161,7 @@ TEST(Ids, OfAnotherProcessLeadNowhere) {
   core::Shard shard(session, 0, blocks, base::Instant(std::chrono::hours(1)));
   session.shards = {&shard};
   HomeRef elsewhere(shard, 0, real_cipher());
-  auto* foreign = new PlainConnection(*elsewhere.home, {});
+  auto* foreign = new PlainConnection(elsewhere.destinations.of({}));
   std::uint32_t index = 0, slot = 0, generation = 0;
   for (foreign->slot = 0; foreign->slot < 1000; ++foreign->slot) {
     EXPECT_FALSE(session.address_of(foreign->id(), index, slot, generation));
@@ -174,7 +175,7 @@ TEST(Ids, OfAnotherProcessLeadNowhere) {
 TEST(Ids, CannotBeGuessed) {
   Bench bench;
   HomeRef first(*bench.shard, 0, real_cipher()), second(*bench.shard, 0, real_cipher());
-  auto* connection = new PlainConnection(*first.home, {});
+  auto* connection = new PlainConnection(first.destinations.of({}));
   std::set<ConnectionId> ids;
   ConnectionId before = connection->id();
   for (connection->slot = 1; connection->slot <= 500; ++connection->slot) {
@@ -185,7 +186,7 @@ TEST(Ids, CannotBeGuessed) {
     EXPECT_LE(same, 6);
     before = id;
   }
-  auto* there = new PlainConnection(*second.home, {});
+  auto* there = new PlainConnection(second.destinations.of({}));
   there->slot = connection->slot = 1;
   EXPECT_NE(connection->id(), there->id());
   connection->release();

@@ -13,9 +13,9 @@ namespace sluice::test {
 
 class QuietConnection : public core::Connection {
  public:
-  explicit QuietConnection(core::Shard& shard) : core::Connection(*shard.home) {}
-  QuietConnection(core::Home& home, core::DestinationRef destination)
-      : core::Connection(home, std::move(destination)) {}
+  explicit QuietConnection(core::Shard& shard) : core::Connection(shard.destinations.of({})) {}
+  explicit QuietConnection(core::DestinationRef destination)
+      : core::Connection(std::move(destination)) {}
   void disconnect(const Error&) override {}
   void pool_pause() override {}
   void pool_resume() override {}
