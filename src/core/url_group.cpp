@@ -84,7 +84,7 @@ void UrlSession::publish(const UrlProperties& properties, bool active) {
   std::vector<UrlNamespace::GroupChange> changes;
   for (const UrlGroup* group : groups_)
     changes.emplace_back(group->id_, group->view(group->own_, settings, active));
-  if (!changes.empty()) urls_->set_groups(std::move(changes));
+  if (!changes.empty()) urls_->set_groups(changes);
 }
 
 Result<void> UrlSession::set(UrlProperties properties) {
@@ -157,9 +157,8 @@ std::shared_ptr<const UrlGroupView> UrlGroup::view(const Own& own, const UrlSett
 
 void UrlGroup::publish(Own own) {
   const UrlSettings above = inherit(session_->machine_, session_->properties_);
-  std::vector<UrlNamespace::GroupChange> changes;
-  changes.emplace_back(id_, view(own, above, session_->active_));
-  session_->urls_->set_groups(std::move(changes));
+  const UrlNamespace::GroupChange change(id_, view(own, above, session_->active_));
+  session_->urls_->set_groups({&change, 1});
   own_ = std::move(own);
 }
 

@@ -219,12 +219,12 @@ Result<std::uint32_t> UrlNamespace::open_group(std::shared_ptr<const UrlGroupVie
   return id;
 }
 
-void UrlNamespace::set_groups(std::vector<GroupChange> changes) {
+void UrlNamespace::set_groups(std::span<const GroupChange> changes) {
   std::lock_guard lock(mutex_);
   UrlSnapshot next = *current_;
-  for (auto& [id, view] : changes) {
+  for (const auto& [id, view] : changes) {
     SLUICE_CHECK(id < next.groups.size() && next.groups[id]);
-    next.groups[id] = std::move(view);
+    next.groups[id] = view;
   }
   publish(std::move(next));
 }

@@ -68,8 +68,8 @@ class UrlNamespace {
   // A place for a group. Errors: too_many_prefixes.
   Result<std::uint32_t> open_group(std::shared_ptr<const UrlGroupView> view);
   using GroupChange = std::pair<std::uint32_t, std::shared_ptr<const UrlGroupView>>;
-  void set_groups(std::vector<GroupChange> changes);  // all become visible at once
-  void close_group(std::uint32_t group);              // with all its prefixes
+  void set_groups(std::span<const GroupChange> changes);  // all become visible at once
+  void close_group(std::uint32_t group);                  // with all its prefixes
 
   std::shared_ptr<const UrlSnapshot> snapshot() const;
   // Of the newest snapshot.

@@ -17,6 +17,8 @@ namespace {
 using http::is_digit;
 
 constexpr std::size_t kMaxName = 253, kMaxLabel = 63;
+// There is room for one more label in front.
+constexpr std::size_t kMaxDomain = kMaxName - 2;
 constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
 
 // For a message: short, and on one line.
@@ -119,14 +121,15 @@ class Parser {
     if (host == "*") return set_host(UrlHost::weak, {});
     if (host.front() == '[') return parse_ipv6(host.substr(1, host.size() - 2));
     if (host.starts_with("*.")) {
-      return check_name(host.substr(2)) && set_host(UrlHost::subdomains, host.substr(2));
+      return check_name(host.substr(2), kMaxDomain) &&
+             set_host(UrlHost::subdomains, host.substr(2));
     }
     in_addr four;
     if (inet_pton(AF_INET, std::string(host).c_str(), &four) == 1 && !has_nul(host)) {
       if (four.s_addr == 0) return wrong_any();
       return set_host(UrlHost::address, {reinterpret_cast<const char*>(&four), sizeof four});
     }
-    return check_name(host) && set_host(UrlHost::name, host);
+    return check_name(host, kMaxName) && set_host(UrlHost::name, host);
   }
 
   bool parse_ipv6(std::string_view literal) {
@@ -155,13 +158,14 @@ class Parser {
   }
 
   // RFC 1123 section 2.1, and underscores, which are in use.
-  bool check_name(std::string_view name) {
+  bool check_name(std::string_view name, std::size_t limit) {
     if (name.find_first_of("*+") != std::string_view::npos)
       return wrong("only the left-most label of a host can be a *, as in *.example.com");
     if (name.ends_with('.') && name != ".")
       return wrong("leave out the dot at the end of the host");
-    if (name.size() > kMaxName)
-      return wrong("a host name has at most " + std::to_string(kMaxName) + " characters");
+    if (name.size() > limit)
+      return wrong("the name of a host or domain has at most " + std::to_string(limit) +
+                   " characters here");
     std::string_view label;
     for (std::size_t from = 0, dot = 0; dot != std::string_view::npos; from = dot + 1) {
       dot = name.find('.', from);

@@ -44,6 +44,7 @@ struct UrlPrefix {
   // The canonical text. Two prefixes are equal when their texts are; parsed, it gives the same.
   std::string text() const;
   friend bool operator==(const UrlPrefix&, const UrlPrefix&) = default;
+  // NOLINTNEXTLINE: clang-tidy 14 sees a null pointer in it
   friend auto operator<=>(const UrlPrefix&, const UrlPrefix&) = default;
 };
 

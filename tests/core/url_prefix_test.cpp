@@ -223,6 +223,10 @@ TEST(UrlPrefix, Limits) {
   ASSERT_EQ(name.size(), 253u);
   EXPECT_TRUE(parse_url_prefix(named(name)));
   EXPECT_FALSE(parse_url_prefix(named(name + "b")));
+  // A name below a domain is longer by a label of one character, at least.
+  const std::string domain = name.substr(0, 251);
+  EXPECT_TRUE(parse_url_prefix(named("*." + domain)));
+  EXPECT_FALSE(parse_url_prefix(named("*." + domain + "b")));
 }
 
 TEST(UrlPrefix, EqualityIsThatOfTheText) {
