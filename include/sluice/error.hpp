@@ -40,6 +40,12 @@ enum class Errc : std::int32_t {
   bad_host = 54,
   bad_prefix = 55,
 
+  // URL prefixes.
+  already_exists = 60,     // the same prefix is registered, or reserved, already
+  scheme_conflict = 61,    // the port is used with the other scheme
+  too_many_prefixes = 62,  // more than UrlNamespace::kMaxPrefixes
+  no_such_prefix = 63,
+
   // The operating system.
   io_failed = 80,
   connection_reset = 81,
@@ -108,6 +114,9 @@ enum class Errc : std::int32_t {
   host_not_served = 171,
   handler_stalled = 172,
   slow_reader = 173,
+  url_reserved = 180,    // the best match is a reservation that nobody has registered
+  group_inactive = 181,  // the URL group, or its server session, is switched off
+  no_queue = 182,        // the URL group is bound to no request queue
 
   // WebSocket (RFC 6455).
   ws_bad_handshake = 200,

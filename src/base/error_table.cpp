@@ -35,6 +35,11 @@ constexpr ErrorInfo kTable[] = {
     {bad_host, 0, "BadHost", "the host is neither an address nor a name"},
     {bad_prefix, 0, "BadPrefix", "the URL prefix is not valid"},
 
+    {already_exists, 0, "AlreadyExists", "the URL prefix is taken already"},
+    {scheme_conflict, 0, "SchemeConflict", "http and https cannot share a port"},
+    {too_many_prefixes, 0, "TooManyPrefixes", "there are too many URL prefixes"},
+    {no_such_prefix, 0, "NoSuchPrefix", "there is no such URL prefix"},
+
     {io_failed, 500, "IoFailed", "input or output failed"},
     {connection_reset, 0, "Connection_Dropped", "the connection was reset by the peer"},
     {connection_closed, 0, "Connection_Dropped", "the peer closed the connection"},
@@ -101,6 +106,9 @@ constexpr ErrorInfo kTable[] = {
     {host_not_served, 400, "Hostname", "this host is not served here"},
     {handler_stalled, 0, "HandlerStalled", "a handler held its shard for too long"},
     {slow_reader, 1013, "SlowReader", "the peer reads too slowly"},
+    {url_reserved, 503, "Reserved", "this URL is reserved, but nothing serves it now"},
+    {group_inactive, 503, "Disabled", "this URL is switched off"},
+    {no_queue, 503, "N/A", "nothing takes requests for this URL now"},
 
     {ws_bad_handshake, 400, "BadRequest", "malformed WebSocket handshake"},
     {ws_bad_key, 400, "Header", "malformed Sec-WebSocket-Key"},
