@@ -76,7 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view field = http::text_of(data, size);
   const auto credentials = auth::read_credentials(field);
   if (auth::is_realm(field)) {  // a challenge has the form of credentials
-    const auto challenge = auth::read_credentials(auth::basic_challenge(field));
+    const std::string text = auth::basic_challenge(field);
+    const auto challenge = auth::read_credentials(text);
     EXPECT_THAT(challenge && *challenge->find("realm") == field);
   }
   if (!credentials) return 0;
