@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -54,7 +55,9 @@ void start_sodium() {
 // refuses.
 std::string crypt_of(const Secret& password, const std::string& setting) {
   const std::unique_ptr<crypt_data, WipeScratch> scratch(new crypt_data());
+  errno = 0;
   const char* made = crypt_rn(password.c_str(), setting.c_str(), scratch.get(), sizeof *scratch);
+  if (made == nullptr && errno == ENOMEM) throw std::bad_alloc();
   return made == nullptr ? std::string() : std::string(made);
 }
 
@@ -68,7 +71,7 @@ Result<std::string> hash_with_yescrypt(const Secret& password) {
     return Error(Errc::unavailable, "libcrypt offers no yescrypt");
   }
   std::string hash = crypt_of(password, setting.data());
-  if (hash.empty()) return Error(Errc::out_of_memory, "yescrypt");
+  if (hash.empty()) return Error(Errc::unavailable, "libcrypt refuses its own setting");
   return hash;
 }
 
@@ -104,9 +107,13 @@ Result<std::string> hash_password(std::string_view password, PasswordAlgorithm a
                  "the password is longer than " + std::to_string(kMostPasswordBytes) + " bytes");
   }
   if (!fits(password)) return Error(Errc::invalid_argument, "the password holds a NUL");
-  const Secret copy(password);
-  return algorithm == PasswordAlgorithm::yescrypt ? hash_with_yescrypt(copy)
-                                                  : hash_with_argon2id(copy);
+  try {
+    const Secret copy(password);
+    return algorithm == PasswordAlgorithm::yescrypt ? hash_with_yescrypt(copy)
+                                                    : hash_with_argon2id(copy);
+  } catch (const std::bad_alloc&) {
+    return Errc::out_of_memory;
+  }
 }
 
 bool verify_password(std::string_view password, std::string_view hash) {
@@ -116,7 +123,10 @@ bool verify_password(std::string_view password, std::string_view hash) {
     start_sodium();
     std::array<char, crypto_pwhash_STRBYTES> padded{};  // libsodium reads all of it
     std::memcpy(padded.data(), hash.data(), hash.size());
-    return crypto_pwhash_str_verify(padded.data(), copy.c_str(), copy.size()) == 0;
+    errno = 0;
+    if (crypto_pwhash_str_verify(padded.data(), copy.c_str(), copy.size()) == 0) return true;
+    if (errno == ENOMEM) throw std::bad_alloc();
+    return false;
   }
   const std::string made = crypt_of(copy, std::string(hash));
   return !made.empty() && same_secret(made, hash);

@@ -27,7 +27,8 @@ bool is_password_hash(std::string_view hash);
 // unavailable (the library does not offer the algorithm), out_of_memory.
 Result<std::string> hash_password(std::string_view password, PasswordAlgorithm algorithm);
 
-// False for a password that does not fit, and for a hash that is none.
+// False for a password that does not fit, and for a hash that is none. Throws std::bad_alloc when
+// there is no memory to find out.
 bool verify_password(std::string_view password, std::string_view hash);
 
 // A hash that nobody knows the password of, at the cost of a new one. Verifying against it takes as

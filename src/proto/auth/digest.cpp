@@ -92,6 +92,16 @@ bool read_user(const Credentials& credentials, std::string& user) {
   return is_user_name(user);
 }
 
+// What stands behind scheme and authority, where there are any.
+std::string_view without_authority(std::string_view uri) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!http::equal_nocase(uri.substr(0, scheme.size()), scheme)) continue;
+    uri.remove_prefix(std::min(uri.find_first_of("/?", scheme.size()), uri.size()));
+    return uri.empty() ? "/" : uri;
+  }
+  return uri;
+}
+
 bool read_count(const std::string& text, std::uint32_t& count) {
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, count, 16);
@@ -152,6 +162,10 @@ Result<DigestCredentials> read_digest(const Credentials& credentials, bool allow
   digest.nc = *nc;
   digest.cnonce = *cnonce;
   return digest;
+}
+
+bool is_for_target(const DigestCredentials& credentials, std::string_view raw_target) {
+  return without_authority(credentials.uri) == without_authority(raw_target);
 }
 
 std::optional<std::string> digest_ha1(DigestAlgorithm algorithm, std::string_view user,

@@ -32,8 +32,7 @@ struct DigestCredentials {
   std::string user;
   std::string realm;
   std::string nonce;
-  // What the client hashed. The caller must see that it names the resource it asks for: the request
-  // target itself, or the same in absolute form (section 3.4.6).
+  // What the client hashed: see is_for_target.
   std::string uri;
   std::string response;
   std::string cnonce;
@@ -46,6 +45,10 @@ struct DigestCredentials {
 // `username*` (RFC 8187) is read as well as `username`. Errors: auth_malformed; auth_refused for
 // what was not offered: another algorithm or qop, none, a user hash, MD5 unless `allow_md5`.
 Result<DigestCredentials> read_digest(const Credentials& credentials, bool allow_md5);
+
+// Whether the uri that was hashed is the target that was asked for, byte by byte; either may be in
+// absolute form (section 3.4.6). Without this a response for one resource would open another.
+bool is_for_target(const DigestCredentials& credentials, std::string_view raw_target);
 
 // H(user:realm:password) in hexadecimal: what is kept of a user. nullopt: the installation refuses
 // this algorithm.

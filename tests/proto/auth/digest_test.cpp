@@ -68,6 +68,23 @@ TEST(Digest, EveryValueIsPartOfTheResponse) {
   EXPECT_TRUE(is_right(good, ha1, "GET"));
 }
 
+TEST(Digest, TheUriIsTheTarget) {
+  struct Row {
+    std::string_view uri, target;
+    bool same;
+  };
+  for (const auto& [uri, target, same] :
+       {Row{"/a?b", "/a?b", true}, Row{"/a", "/b", false}, Row{"/a", "/a?b", false},
+        Row{"/A", "/a", false}, Row{"/%61", "/a", false}, Row{"", "/", false}, Row{"*", "*", true},
+        Row{"http://h/a?b", "/a?b", true}, Row{"/a", "HTTPS://h:1/a", true},
+        Row{"http://h", "/", true}, Row{"http://h?b", "?b", true}, Row{"http://h/a", "/h/a", false},
+        Row{"//h/a", "/a", false}, Row{"ftp://h/a", "/a", false}}) {
+    DigestCredentials digest;
+    digest.uri = uri;
+    EXPECT_EQ(is_for_target(digest, target), same) << uri << " " << target;
+  }
+}
+
 TEST(Digest, Md5OnlyWhereItIsAllowed) {
   EXPECT_EQ(read(kMd5, false).error().code, Errc::auth_refused);
   EXPECT_TRUE(read(kMd5, true));
