@@ -161,7 +161,7 @@ TEST(DigestUsers, ByUserRealmAndAlgorithm) {
 TEST(DigestUsersFile, ModeIs0600OrItIsRefused) {
   const test::TempDir folder;
   const std::string file = folder.write("digest", "joe:r:SHA-256:" + kHa1 + "\n");
-  for (const mode_t mode : {0644, 0640, 0660, 0602, 0700, 0400, 04600}) {
+  for (const mode_t mode : {0644U, 0640U, 0660U, 0602U, 0700U, 0400U, 04600U}) {
     ASSERT_EQ(::chmod(file.c_str(), mode), 0);
     DigestUsers users;
     expect_error(users.load(file), Errc::permission_denied, "chmod 600 " + file);
