@@ -78,8 +78,8 @@ std::string der_of(Bytes signature) {
   const EcdsaSignature pair(ECDSA_SIG_new());
   Number r = number_of(signature.first(kP256Bytes)), s = number_of(signature.last(kP256Bytes));
   if (!pair || !r || !s || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return {};
-  r.release();  // the pair's now
-  s.release();
+  (void)r.release();  // the pair's now
+  (void)s.release();
   std::array<unsigned char, 80> der;
   if (i2d_ECDSA_SIG(pair.get(), nullptr) > int(der.size())) return {};
   unsigned char* end = der.data();

@@ -67,9 +67,9 @@ NonceVerdict Nonces::use(std::string_view nonce, std::uint32_t count, base::Inst
   const std::lock_guard lock(mutex_);
   auto found = tracked_.find(*id);
   if (found == tracked_.end()) {
-    if (dropped_ && *id <= *dropped_) return NonceVerdict::stale;
+    if (dropped_ && !(*dropped_ < *id)) return NonceVerdict::stale;
     make_room(nanoseconds(now) - base::Duration(limits_.ttl).count());
-    if (dropped_ && *id <= *dropped_) return NonceVerdict::stale;
+    if (dropped_ && !(*dropped_ < *id)) return NonceVerdict::stale;
     found = tracked_.emplace(*id, Counts{}).first;
   }
   Counts& counts = found->second;

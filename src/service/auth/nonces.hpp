@@ -54,7 +54,9 @@ class Nonces {
   struct Id {
     std::int64_t issued;
     std::uint64_t random;
-    friend auto operator<=>(const Id&, const Id&) = default;
+    friend bool operator<(const Id& a, const Id& b) {
+      return a.issued != b.issued ? a.issued < b.issued : a.random < b.random;
+    }
   };
   struct Counts {
     std::uint32_t highest = 0;

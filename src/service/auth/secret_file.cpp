@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "core/open_file.hpp"
 
@@ -59,7 +60,9 @@ Result<void> read_secret_file(const std::string& name, FileMode mode,
     if (one.empty() || one.starts_with('#')) continue;
     const std::string wrong = one.size() > kMostUserLineBytes ? "the line is too long" : line(one);
     if (!wrong.empty()) {
-      return Error(Errc::bad_setting, name + ":" + std::to_string(number) + ": " + wrong);
+      std::string words = name;
+      words.append(":").append(std::to_string(number)).append(": ").append(wrong);
+      return Error(Errc::bad_setting, std::move(words));
     }
   }
   return {};
