@@ -31,7 +31,8 @@ need_build_packages() {
   need_command ninja ninja-build
   need_command pkg-config pkg-config
   need_command ccache ccache
-  need_packages libssl-dev liburing-dev libfmt-dev libcli11-dev
+  need_packages libssl-dev liburing-dev libsodium-dev libcrypt-dev nlohmann-json3-dev libfmt-dev \
+    libcli11-dev
 }
 
 install_missing() {

@@ -1,4 +1,4 @@
-// apps/sluice/main.cpp - the command line: reads it, and hands what it says to serve().
+// apps/sluice/main.cpp - the command line: reads it, and hands what it says to serve() or passwd().
 //
 // Layer: apps. A command line that cannot be meant ends with one line on standard error and exit
 // code 2.
@@ -7,16 +7,19 @@
 
 #include <sluice/version.hpp>
 
+#include "sluice/passwd.hpp"
 #include "sluice/serve.hpp"
 
 namespace {
 
+using sluice::app::PasswdOptions;
 using sluice::app::ServeOptions;
 
 constexpr const char* help =
     R"(Sluice, an HTTP and WebSocket server
 
 Usage: sluice serve [OPTION]...
+       sluice passwd FILE USER [OPTION]...
        sluice --version | --help
 
 Options:
@@ -33,6 +36,12 @@ Options:
   --quiet             Print only errors that end the program
   -h, --help          Print this and exit
 
+Of `sluice passwd`, which puts a user into a file:
+  --algorithm NAME    yescrypt or argon2id [yescrypt]; with --digest SHA-256 or MD5 [SHA-256]
+  --digest            Write USER:REALM:ALGORITHM:HA1 for Digest instead of USER:HASH
+  --realm REALM       The realm (with --digest)
+  --stdin             Read the password from the first line of standard input, not the terminal
+
 With no option, `sluice serve` shows the demo site on http://127.0.0.1:8080/.
 Exit codes: 0 stopped and drained, 1 runtime error, 2 usage error. Manual: man sluice
 )";
@@ -43,6 +52,7 @@ struct Words {
   int port = 8080;
   unsigned shards = 0;
   std::string engine = "auto", mode = "high-perf";
+  PasswdOptions passwd;
 };
 
 CLI::App* add_serve(CLI::App& app, Words& words) {
@@ -60,6 +70,19 @@ CLI::App* add_serve(CLI::App& app, Words& words) {
   serve->add_option("--broadcast", options.broadcast);
   serve->add_flag("--quiet", options.quiet);
   return serve;
+}
+
+CLI::App* add_passwd(CLI::App& app, PasswdOptions& options) {
+  CLI::App* passwd = app.add_subcommand("passwd");
+  passwd->add_option("FILE", options.file)->required();
+  passwd->add_option("USER", options.user)->required();
+  passwd->add_option("--algorithm", options.algorithm)
+      ->check(CLI::IsMember({"yescrypt", "argon2id", "SHA-256", "MD5"}));
+  CLI::Option* digest = passwd->add_flag("--digest", options.digest);
+  CLI::Option* realm = passwd->add_option("--realm", options.realm)->needs(digest);
+  digest->needs(realm);
+  passwd->add_flag("--stdin", options.from_stdin);
+  return passwd;
 }
 
 ServeOptions translate(const Words& words) {
@@ -95,13 +118,23 @@ std::string usage_error(const CLI::App& serve, const ServeOptions& options) {
   return {};
 }
 
+std::string usage_error(const PasswdOptions& options) {
+  const bool of_digest = options.algorithm == "SHA-256" || options.algorithm == "MD5";
+  if (options.algorithm.empty() || of_digest == options.digest) return {};
+  return options.digest ? "--algorithm is SHA-256 or MD5 with --digest"
+                        : "--algorithm is yescrypt or argon2id without --digest";
+}
+
 // CLI11's words, without its notation for types.
 std::string sentence(const CLI::ParseError& error) {
   std::string words = error.what();
   if (error.get_name() == "ArgumentMismatch") {
     return words.substr(0, words.find(':')) + " takes one value";
   }
-  if (error.get_name() == "RequiredError") return "say what to do: sluice serve";
+  if (words.starts_with("FILE") || words.starts_with("USER")) {
+    return "say whom to put where: sluice passwd FILE USER";
+  }
+  if (error.get_name() == "RequiredError") return "say what to do: sluice serve or sluice passwd";
   return words;
 }
 
@@ -119,6 +152,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   Words words;
   CLI::App* serve = add_serve(app, words);
+  const CLI::App* passwd = add_passwd(app, words.passwd);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -129,6 +163,10 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     return complain(sentence(error));
+  }
+  if (passwd->parsed()) {
+    if (const std::string wrong = usage_error(words.passwd); !wrong.empty()) return complain(wrong);
+    return sluice::app::passwd(words.passwd);
   }
   const ServeOptions options = translate(words);
   if (const std::string wrong = usage_error(*serve, options); !wrong.empty()) {

@@ -1,4 +1,4 @@
-// apps/sluice/options.hpp - what the command line asks `sluice serve` to do.
+// apps/sluice/options.hpp - what the command line asks `sluice serve` and `sluice passwd` to do.
 //
 // Layer: apps. Plain values, made by main.cpp.
 #pragma once
@@ -28,6 +28,14 @@ struct ServeOptions {
   std::string echo;       // path, or empty
   std::string broadcast;  // path, or empty
   bool quiet = false;     // print only what ends the program
+};
+
+struct PasswdOptions {
+  std::string file, user;
+  std::string algorithm;  // empty: yescrypt, for Digest SHA-256
+  bool digest = false;    // a line for Digest, in `realm`
+  std::string realm;
+  bool from_stdin = false;  // else from the terminal
 };
 
 }  // namespace sluice::app

@@ -137,6 +137,20 @@ enum class Errc : std::int32_t {
   ws_message_too_big = 215,
   ws_too_many_fragments = 216,
   ws_abnormal_closure = 217,
+
+  // Authentication (RFC 9110 section 11, 7616, 7617, 6750, 7519).
+  auth_required = 230,       // no credentials
+  auth_malformed = 231,      // credentials that are none
+  auth_refused = 232,        // unknown user, wrong password, wrong response
+  auth_stale = 233,          // the nonce is too old
+  auth_busy = 234,           // as many verifications wait as may
+  auth_throttled = 235,      // repeated failures from this address
+  auth_bad_token = 236,      // not a JWT, or one that breaks its rules
+  auth_bad_signature = 237,  // or no key for it
+  auth_expired = 238,
+  auth_not_yet_valid = 239,
+  auth_bad_claim = 240,  // issuer, audience or subject
+  auth_bad_key = 241,    // a key that cannot be used
 };
 
 // One row of the table.

@@ -128,6 +128,19 @@ constexpr ErrorInfo kTable[] = {
     {ws_message_too_big, 1009, "WsTooBig", "the message is too big"},
     {ws_too_many_fragments, 1008, "WsFragment", "the message has too many fragments"},
     {ws_abnormal_closure, 1006, "Connection_Dropped", "the connection ended without a Close frame"},
+
+    {auth_required, 401, "AuthRequired", "authentication is required"},
+    {auth_malformed, 401, "AuthMalformed", "malformed credentials"},
+    {auth_refused, 401, "AuthRefused", "the credentials are not valid"},
+    {auth_stale, 401, "AuthStale", "the nonce is too old"},
+    {auth_busy, 503, "AuthBusy", "too many passwords wait to be verified"},
+    {auth_throttled, 429, "AuthThrottled", "too many failed attempts; try again later"},
+    {auth_bad_token, 401, "AuthToken", "malformed token"},
+    {auth_bad_signature, 401, "AuthSignature", "the token's signature is not valid"},
+    {auth_expired, 401, "AuthExpired", "the token has expired"},
+    {auth_not_yet_valid, 401, "AuthNotYet", "the token is not valid yet"},
+    {auth_bad_claim, 401, "AuthClaim", "the token is not meant for this server"},
+    {auth_bad_key, 0, "AuthKey", "a key cannot be used"},
 };
 
 constexpr ErrorInfo kUnknown{none, 500, "Unknown", "unknown error"};

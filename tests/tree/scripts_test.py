@@ -83,6 +83,8 @@ class Layers(unittest.TestCase):
     def test_third_parties_have_one_place(self):
         self.one("may be included in src/crypto", src__core__x="#include <openssl/evp.h>\n")
         self.one("may be included in src/tls", src__crypto__x="#include <openssl/ssl.h>\n")
+        self.one("may be included in src/crypto", src__service__x="#include <crypt.h>\n")
+        self.one("may be included in src/proto/auth", src__api__x="#include <nlohmann/json.hpp>\n")
         self.one("may be included in src/io/uring", src__io__x="#include <liburing.h>\n")
         self.one("may be included in apps", src__api__x="#include <fmt/format.h>\n")
 
