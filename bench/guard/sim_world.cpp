@@ -124,9 +124,9 @@ void Kernel::adopt(io::Socket& socket, int fd, Bytes already) {
   Runs kernel(false);
   inner_.adopt(socket, fd, already);
 }
-std::size_t Kernel::send(io::Socket& socket, std::span<const iovec> parts) {
+std::size_t Kernel::send(io::Socket& socket, std::span<const iovec> parts, bool more) {
   Runs kernel(false);
-  return inner_.send(socket, parts);
+  return inner_.send(socket, parts, more);
 }
 std::size_t Kernel::send_file(io::Socket& socket, int file, std::uint64_t offset,
                               std::size_t length) {

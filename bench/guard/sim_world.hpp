@@ -43,7 +43,7 @@ class Kernel final : public io::Engine {
 
   const char* name() const override { return inner_.name(); }
   void adopt(io::Socket& socket, int fd, Bytes already) override;
-  std::size_t send(io::Socket& socket, std::span<const iovec> parts) override;
+  std::size_t send(io::Socket& socket, std::span<const iovec> parts, bool more) override;
   std::size_t send_file(io::Socket& socket, int file, std::uint64_t offset,
                         std::size_t length) override;
   void pause(io::Socket& socket) override;

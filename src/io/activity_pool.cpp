@@ -189,4 +189,20 @@ ssize_t push_file(int fd, int file, std::uint64_t offset, std::size_t most) {
   return ::sendfile(fd, file, &at, most);
 }
 
+ssize_t push_now(int fd, std::span<const iovec> parts, bool more) {
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
+  ssize_t n;
+  do {
+    if (parts.size() == 1) {
+      n = ::send(fd, parts[0].iov_base, parts[0].iov_len, flags);
+    } else {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(parts.data());
+      message.msg_iovlen = parts.size();
+      n = ::sendmsg(fd, &message, flags);
+    }
+  } while (n < 0 && errno == EINTR);
+  return n;
+}
+
 }  // namespace sluice::io

@@ -97,5 +97,7 @@ std::size_t total_size(std::span<const iovec> parts);
 // SIGPIPE is blocked on the calling thread from the first call on, for sendfile has no flag
 // against it.
 ssize_t push_file(int fd, int file, std::uint64_t offset, std::size_t most);
+// What a stream socket takes of `parts` at once. Like a system call, but never EINTR.
+ssize_t push_now(int fd, std::span<const iovec> parts, bool more);
 
 }  // namespace sluice::io

@@ -151,7 +151,8 @@ class Engine {
   // has closed. Returns how many bytes went at once: when that is all, sending() is false and no
   // on_sent follows for them. Otherwise on_sent tells of the rest. Errors arrive as on_closed, from
   // wait(), never from inside this call; then sending() may be false although not all went.
-  virtual std::size_t send(Socket& socket, std::span<const iovec> parts) = 0;
+  // `more`: another send follows at once, so that these bytes may wait for it (MSG_MORE).
+  virtual std::size_t send(Socket& socket, std::span<const iovec> parts, bool more = false) = 0;
 
   // The same for a region of a regular file, by sendfile. The caller has seen to it that the region
   // is cached. A file that has become shorter closes the socket with Errc::io_failed.

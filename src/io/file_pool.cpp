@@ -107,13 +107,17 @@ bool at_hand(int file, std::uint64_t offset) {
 
 bool is_cached(int file, std::uint64_t offset, std::size_t length) {
   if (length == 0) return true;
+  const Answer answer = ask_cachestat(file, offset, length);
+  if (answer == Answer::yes) return true;
+  // The file may have become shorter: what is not there needs no waiting.
   struct stat info {};
   if (::fstat(file, &info) != 0) return false;
   auto size = std::uint64_t(info.st_size);
   if (offset >= size) return true;
-  std::uint64_t end = std::min(size, offset + length);
-  Answer answer = ask_cachestat(file, offset, end - offset);
-  if (answer != Answer::unknown) return answer == Answer::yes;
+  const std::uint64_t end = std::min(size, offset + length);
+  if (answer == Answer::no) {
+    return end < offset + length && ask_cachestat(file, offset, end - offset) == Answer::yes;
+  }
   for (std::uint64_t at = offset; at < end; at += kStride) {
     if (!at_hand(file, at)) return false;
   }

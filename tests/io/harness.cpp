@@ -231,13 +231,13 @@ void Recorder::adopt(Engine& engine, int descriptor, Bytes already) {
   engine.adopt(socket, descriptor, already);
 }
 
-std::size_t Recorder::send(std::string_view bytes) {
+std::size_t Recorder::send(std::string_view bytes, bool more) {
   iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-  return send({&part, 1});
+  return send({&part, 1}, more);
 }
 
-std::size_t Recorder::send(std::span<const iovec> parts) {
-  std::size_t gone = engine_->send(socket, parts);
+std::size_t Recorder::send(std::span<const iovec> parts, bool more) {
+  std::size_t gone = engine_->send(socket, parts, more);
   total += gone;
   return gone;
 }

@@ -119,8 +119,8 @@ class Recorder final : public Socket {
   bool is_over() const { return count('c') + count('d') > 0; }
   Engine& engine() { return *engine_; }
   void adopt(Engine& engine, int descriptor, Bytes already = {});
-  std::size_t send(std::string_view bytes);
-  std::size_t send(std::span<const iovec> parts);
+  std::size_t send(std::string_view bytes, bool more = false);
+  std::size_t send(std::span<const iovec> parts, bool more = false);
   std::size_t send_file(int file, std::uint64_t offset, std::size_t length);
   void close(CloseMode mode = CloseMode::graceful) { engine_->close(socket, mode); }
 

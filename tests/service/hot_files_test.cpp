@@ -203,6 +203,36 @@ TEST(HotFiles, TheBoundOfDescriptorsHolds) {
   EXPECT_LE(cache.descriptors(), 3u);
 }
 
+TEST(HotFiles, WhatIsHotMovesIntoMemory) {
+  TempDir dir;
+  const std::string content(service::kHotFrom, 'm');
+  dir.write("m", content);
+  dir.write("small", std::string(service::kHotFrom - 1, 's'));
+  dir.write("large", std::string(service::kHotUpTo + 1, 'l'));
+  Harness harness;
+  ASSERT_TRUE(harness.files("/", dir.path()));
+  const service::FileCache& cache = harness.service().cache(harness.shard());
+  for (std::uint32_t i = 0; i <= service::FileService::kHot; ++i) {
+    for (const char* name : {"/m", "/small", "/large"}) {
+      EXPECT_FALSE(harness.get(name).in_memory) << name << ' ' << i;
+    }
+  }
+  EXPECT_EQ(cache.descriptors(), 3u);
+  harness.settle();
+  const Outcome hot = harness.get("/m");
+  EXPECT_TRUE(hot.in_memory);
+  EXPECT_EQ(hot.body, content);
+  EXPECT_EQ(cache.descriptors(), 2u);
+  EXPECT_FALSE(harness.get("/small").in_memory);
+  EXPECT_FALSE(harness.get("/large").in_memory);
+  // What has changed is cold again.
+  dir.replace("m", std::string(service::kHotFrom, 'n'));
+  harness.pass(std::chrono::seconds(1));
+  const Outcome changed = harness.get("/m");
+  EXPECT_EQ(changed.body, std::string(service::kHotFrom, 'n'));
+  EXPECT_FALSE(changed.in_memory);
+}
+
 TEST(HotFiles, AHotFileAllocatesNothing) {
   TempDir dir;
   dir.write("a.css", std::string(1000, 'c'));

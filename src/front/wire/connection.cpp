@@ -447,8 +447,9 @@ void Connection::send_queued() {
       std::uint64_t size = std::min(front.size, work_->file_window);
       gone = engine.send_file(*this, front.file, front.offset, std::size_t(size));
     } else {
-      std::size_t count = out.gather(parts);
-      gone = engine.send(*this, {parts, count});
+      bool file_next = false;
+      std::size_t count = out.gather(parts, file_next);
+      gone = engine.send(*this, {parts, count}, file_next);
     }
     if (gone > 0) sent(gone);
     if (gone == 0 && !sending()) return;  // failed: on_closed follows

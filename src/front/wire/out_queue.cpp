@@ -98,11 +98,13 @@ bool OutQueue::append_file(SegmentPool& pool, const core::FileRef& file, std::ui
   return true;
 }
 
-std::size_t OutQueue::gather(std::span<iovec> parts) const {
+std::size_t OutQueue::gather(std::span<iovec> parts, bool& file_next) const {
   std::size_t count = 0;
-  for (Segment* s = first_; s && s->file < 0 && count < parts.size(); s = s->next) {
+  Segment* s = first_;
+  for (; s && s->file < 0 && count < parts.size(); s = s->next) {
     parts[count++] = {const_cast<std::byte*>(s->at), s->size};
   }
+  file_next = s && s->file >= 0;
   return count;
 }
 

@@ -59,8 +59,9 @@ class OutQueue {
   [[nodiscard]] bool append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
                                  std::uint64_t size);
 
-  // The front of the queue as vectors, up to a file. Returns how many.
-  std::size_t gather(std::span<iovec> parts) const;
+  // The front of the queue as vectors, up to a file. Returns how many; `file_next` when that is why
+  // there are no more.
+  std::size_t gather(std::span<iovec> parts, bool& file_next) const;
   bool file_first() const { return first_ && first_->file >= 0; }
   const Segment& front() const { return *first_; }
   // So many bytes have gone.

@@ -101,24 +101,14 @@ void EpollEngine::adopt(Socket& socket, int fd, Bytes already) {
   adopted_.push_back(*activity);
 }
 
-std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts) {
+std::size_t EpollEngine::send(Socket& socket, std::span<const iovec> parts, bool more) {
   SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
   std::size_t total = total_size(parts), sent = 0;
   if (total == 0) return 0;
   if (socket.flags & kLeaving) return 0;
   if (options_.inline_completions) {
-    ssize_t n;
-    do {
-      ++counters_.syscalls;
-      if (parts.size() == 1) {
-        n = ::send(socket.fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
-      } else {
-        msghdr message{};
-        message.msg_iov = const_cast<iovec*>(parts.data());
-        message.msg_iovlen = parts.size();
-        n = ::sendmsg(socket.fd, &message, MSG_NOSIGNAL);
-      }
-    } while (n < 0 && errno == EINTR);
+    ++counters_.syscalls;
+    const ssize_t n = push_now(socket.fd, parts, more);
     if (n < 0 && errno != EAGAIN) {
       fail(socket, errno);
       return 0;

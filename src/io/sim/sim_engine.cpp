@@ -118,7 +118,7 @@ void SimEngine::adopt(Socket& socket, int fd, Bytes already) {
   }
 }
 
-std::size_t SimEngine::send(Socket& socket, std::span<const iovec> parts) {
+std::size_t SimEngine::send(Socket& socket, std::span<const iovec> parts, bool) {
   SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
   if (total_size(parts) == 0 || (socket.flags & kLeaving)) return 0;
   if (!activities_.hold(socket, parts, 0)) {

@@ -142,7 +142,7 @@ class SimEngine : public Engine {
 
   const char* name() const override { return "sim"; }
   void adopt(Socket& socket, int fd, Bytes already = {}) override;
-  std::size_t send(Socket& socket, std::span<const iovec> parts) override;
+  std::size_t send(Socket& socket, std::span<const iovec> parts, bool more = false) override;
   std::size_t send_file(Socket& socket, int file, std::uint64_t offset,
                         std::size_t length) override;
   void pause(Socket& socket) override;

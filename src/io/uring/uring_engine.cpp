@@ -322,15 +322,25 @@ void UringEngine::resume(Socket& socket) {
 
 // --- sending -------------------------------------------------------------------------------------
 
-std::size_t UringEngine::send(Socket& socket, std::span<const iovec> parts) {
+std::size_t UringEngine::send(Socket& socket, std::span<const iovec> parts, bool more) {
   SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
-  if (total_size(parts) == 0 || (socket.flags & kLeaving)) return 0;
-  if (activities_.hold(socket, parts, 0)) {
+  const std::size_t total = total_size(parts);
+  if (total == 0 || (socket.flags & kLeaving)) return 0;
+  std::size_t sent = 0;
+  if (more && options_.inline_completions) {
+    // What follows need not wait for a completion.
+    ++counters_.syscalls;
+    const ssize_t n = push_now(socket.fd, parts, true);
+    if (n > 0) sent = std::size_t(n);
+    counters_.sent_bytes += sent;
+    if (sent == total) return sent;  // an error comes back below
+  }
+  if (activities_.hold(socket, parts, sent)) {
     queue_send(socket);
   } else {
     fail(socket, ENOMEM);
   }
-  return 0;
+  return sent;
 }
 
 void UringEngine::queue_send(Socket& socket) {

@@ -75,6 +75,7 @@ struct FileService::Load {
   std::string key;  // the path as it was asked for
   FilePath path;
   FoundRef previous, found;
+  bool hot = false;
   base::Instant asked{};                 // no later than the look-up
   std::vector<core::Exchange*> waiting;  // shard only; each is held
 
@@ -181,8 +182,18 @@ void FileService::serve(core::Exchange& exchange, const std::shared_ptr<const Ro
   const FileKey key{root->id, path};
   const FoundRef* found = known.cache.find(key);
   const base::Duration age = found ? shard.now - (*found)->checked : base::Duration::max();
-  if (age < kFresh) return answer(exchange, *root, **found);
   try {
+    if (age < kFresh) {
+      const FoundRef& good = *found;
+      if (good->wants_memory && ++good->hits >= kHot && !known.loads.contains(key)) {
+        good->hits = 0;
+        if (auto load = make_load(root, path, good)) {
+          load->hot = true;
+          start(shard, std::move(load));
+        }
+      }
+      return answer(exchange, *root, *good);
+    }
     if (age < kStale) {
       const FoundRef still_good = *found;
       if (!known.loads.contains(key)) {
@@ -252,7 +263,8 @@ bool FileService::start(core::Shard& shard, std::shared_ptr<Load> load) {
   try {
     taken = submit_([this, load, &shard, mailbox = shard.mailbox]() mutable {
       try {
-        load->found = look_up(*load->root, load->path, types_, load->previous, load->asked);
+        load->found =
+            look_up(*load->root, load->path, types_, load->previous, load->asked, load->hot);
       } catch (...) {
         load->found = no_memory_;
       }

@@ -48,6 +48,8 @@ class FileService final : public core::BodySource {
 
   static constexpr base::Duration kFresh = std::chrono::milliseconds(500);
   static constexpr base::Duration kStale = std::chrono::seconds(1);
+  // So many answers within kFresh make a file hot.
+  static constexpr std::uint32_t kHot = 4;
 
   // `shards`: indexes of shards are below it. Of the descriptors that the process may have, at most
   // a quarter is kept for hot files, whatever `limits` says.

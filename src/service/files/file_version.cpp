@@ -137,10 +137,11 @@ Error file_error(int number, std::string_view name) {
 }
 
 Result<VersionRef> load_version(int found, const struct stat& status, const Labels& labels,
-                                const VersionRef& previous) {
+                                const VersionRef& previous, bool hot) {
   if (!S_ISREG(status.st_mode)) return Error(Errc::not_regular_file);
   FileFacts facts = facts_of(status);
-  if (previous && previous->settled && previous->facts == facts && previous->vary == labels.vary) {
+  const bool same = previous && previous->settled && previous->facts == facts;
+  if (same && previous->vary == labels.vary && !(hot && previous->wants_memory())) {
     return previous;
   }
   // The descriptor behind O_PATH cannot be replaced by something else meanwhile.
@@ -155,7 +156,7 @@ Result<VersionRef> load_version(int found, const struct stat& status, const Labe
     struct stat now {};
     if (::fstat(fd, &now) != 0) return file_error(errno, "fstat");
     version->facts = facts = facts_of(now);
-    if (facts.size > kInMemory) break;
+    if (facts.size > kInMemory && !(hot && version->wants_memory())) break;
     std::string content;
     auto same_size = read_content(fd, facts.size, content);
     if (!same_size) return same_size.error();

@@ -23,6 +23,8 @@ namespace sluice::service {
 
 // Up to this size a file is sent from memory: one writev is cheaper than sendfile there.
 inline constexpr std::uint64_t kInMemory = 16 * 1024;
+// Hot files of these sizes are too: sendfile moves 64 KiB at a time, and each page by itself.
+inline constexpr std::uint64_t kHotFrom = 128 * 1024 + 1, kHotUpTo = 2 * 1024 * 1024;
 
 // What tells one state of a file from another.
 struct FileFacts {
@@ -43,7 +45,7 @@ struct Labels {
 struct FileVersion {
   FileFacts facts;
   core::FileRef file;         // null when `content` has it all
-  base::SharedBytes content;  // files up to kInMemory
+  base::SharedBytes content;  // files up to kInMemory, and hot ones
   bool in_memory = false;     // an empty file has no bytes, but is in memory all the same
   std::string type;
   std::string etag;                           // strong, with its quotes
@@ -56,16 +58,19 @@ struct FileVersion {
   bool settled = true;
 
   http::Validators validators() const { return {etag, last_modified}; }
+  bool wants_memory() const {
+    return !in_memory && facts.size >= kHotFrom && facts.size <= kHotUpTo;
+  }
 };
 using VersionRef = std::shared_ptr<const FileVersion>;
 
 // `found` is a descriptor made with O_PATH, `status` its facts. Returns `previous` when nothing has
-// changed; else the file is opened, and read when it is small. Blocks.
+// changed; else the file is opened, and read when it is small, or `hot` and not too large. Blocks.
 //
 // Errors: not_regular_file (never opened: no FIFO is waited for, no device touched),
 // permission_denied, too_many_files, not_found, io_failed.
 Result<VersionRef> load_version(int found, const struct stat& status, const Labels& labels,
-                                const VersionRef& previous);
+                                const VersionRef& previous, bool hot = false);
 
 // From an errno of open, stat and read.
 Error file_error(int number, std::string_view name);

@@ -54,8 +54,9 @@ struct Opened {
 // One request's way through the file system.
 class LookUp {
  public:
-  LookUp(const Root& root, const http::MediaTypes& types, const FoundRef& previous, Found& out)
-      : root_(root), types_(types), previous_(previous), out_(out) {}
+  LookUp(const Root& root, const http::MediaTypes& types, const FoundRef& previous, bool hot,
+         Found& out)
+      : root_(root), types_(types), previous_(previous), hot_(hot), out_(out) {}
 
   void run(const FilePath& path) {
     if (path.name.find('\0') != std::string::npos) return fail(Errc::not_found);
@@ -132,7 +133,8 @@ class LookUp {
     labels.cache_control = root_.options.cache_control;
     if (root_.options.precompressed) find_siblings(name, labels);
     labels.coding = {};
-    auto version = load_version(found.fd.get(), found.status, labels, known(Coding::identity));
+    auto version =
+        load_version(found.fd.get(), found.status, labels, known(Coding::identity), hot_);
     if (!version) return fail(version.error());
     place(Coding::identity) = std::move(*version);
     out_.kind = Found::Kind::file;
@@ -148,7 +150,7 @@ class LookUp {
       Opened sibling;
       if (open(name + extension, sibling)) continue;
       labels.coding = kCodingNames[static_cast<std::size_t>(coding)];
-      auto version = load_version(sibling.fd.get(), sibling.status, labels, known(coding));
+      auto version = load_version(sibling.fd.get(), sibling.status, labels, known(coding), hot_);
       if (!version) continue;
       place(coding) = std::move(*version);
       out_.has_siblings = true;
@@ -164,6 +166,7 @@ class LookUp {
   const Root& root_;
   const http::MediaTypes& types_;
   const FoundRef& previous_;
+  const bool hot_;
   Found& out_;
   Descriptor at_;
   std::optional<Containment> containment_;
@@ -187,10 +190,13 @@ std::size_t Found::descriptors() const {
 }
 
 FoundRef look_up(const Root& root, const FilePath& path, const http::MediaTypes& types,
-                 const FoundRef& previous, base::Instant checked) {
+                 const FoundRef& previous, base::Instant checked, bool hot) {
   auto found = std::make_shared<Found>();
   found->checked = checked;
-  LookUp(root, types, previous, *found).run(path);
+  LookUp(root, types, previous, hot, *found).run(path);
+  for (const VersionRef& version : found->versions) {
+    found->wants_memory |= version && version->wants_memory();
+  }
   return found;
 }
 

@@ -51,6 +51,10 @@ struct Found {
   std::array<VersionRef, kCodings> versions;
   base::SharedBytes page;
 
+  bool wants_memory = false;  // a version would be sent from memory if it were hot
+  // Answers while that is so. Thread: the shard that knows this.
+  mutable std::uint32_t hits = 0;
+
   const VersionRef& version(Coding coding) const {
     return versions[static_cast<std::size_t>(coding)];
   }
@@ -62,10 +66,10 @@ struct Found {
 using FoundRef = std::shared_ptr<const Found>;
 
 // Looks `path` up below the root (or, for the application's own root, as it is). Versions of
-// `previous` that have not changed are kept. `checked` is a time not later than the call. Blocks;
-// never fails but by what it returns.
+// `previous` that have not changed are kept; `hot` ones are read into memory. `checked` is a time
+// not later than the call. Blocks; never fails but by what it returns.
 FoundRef look_up(const Root& root, const FilePath& path, const http::MediaTypes& types,
-                 const FoundRef& previous, base::Instant checked);
+                 const FoundRef& previous, base::Instant checked, bool hot = false);
 
 // The real path of a directory, and what lies below it.
 class Containment {

@@ -66,10 +66,10 @@ class WatchedEngine final : public io::Engine {
     ServerRuns kernel(false);
     inner_.adopt(socket, fd, already);
   }
-  std::size_t send(io::Socket& socket, std::span<const iovec> parts) override {
+  std::size_t send(io::Socket& socket, std::span<const iovec> parts, bool more) override {
     ServerRuns kernel(false);
     ++sends;
-    return inner_.send(socket, parts);
+    return inner_.send(socket, parts, more);
   }
   std::size_t send_file(io::Socket& socket, int file, std::uint64_t offset,
                         std::size_t length) override {
