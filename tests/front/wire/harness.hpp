@@ -60,6 +60,7 @@ class WatchedEngine final : public io::Engine {
       : inner_(network, options) {}
 
   std::size_t sends = 0, file_sends = 0;
+  base::Instant slept_until{};  // what the last wait was given
 
   const char* name() const override { return inner_.name(); }
   void adopt(io::Socket& socket, int fd, Bytes already) override {
@@ -87,7 +88,10 @@ class WatchedEngine final : public io::Engine {
   }
   void close_listener(io::Listener& listener) override { inner_.close_listener(listener); }
   void leave_listener(io::Listener& listener) override { inner_.leave_listener(listener); }
-  void wait(base::Instant until) override { inner_.wait(until); }
+  void wait(base::Instant until) override {
+    slept_until = until;
+    inner_.wait(until);
+  }
   void wake() override { inner_.wake(); }
   base::Instant now() const override { return inner_.now(); }
   base::BlockPool& blocks() override { return inner_.blocks(); }
@@ -209,6 +213,10 @@ class Rig {
 
   void turn(std::size_t index = 0) {
     on(index, [&] { loops[index]->turn(base::Instant::min()); });
+  }
+  // A turn that would wait for as long as the loop has nothing to do.
+  void turn_and_sleep(std::size_t index = 0) {
+    on(index, [&] { loops[index]->turn(base::never); });
   }
   void run_files() {
     while (!file_work.empty()) {
