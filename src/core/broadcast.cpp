@@ -143,7 +143,8 @@ void BroadcastRun::add(const std::vector<WebSocket*>& members, base::Block& bloc
     members_ = &members;
     block_ = base::BlockRef::share(block);
     run_ = frame.first(0);
-    count_ = 0;
+    count_ = seen_ = 0;
+    vain_ = looks_ = 0;
   }
   run_ = {run_.data(), run_.size() + frame.size()};
   sizes_[count_++] = std::uint32_t(frame.size());

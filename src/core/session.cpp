@@ -56,7 +56,7 @@ ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const
 ServerSession::~ServerSession() = default;
 
 ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
-  std::uint64_t open = open_connections.fetch_add(1) + 1;
+  std::uint64_t open = settings.limits.connections ? open_connections.fetch_add(1) + 1 : 0;
   if (settings.limits.connections && open > *settings.limits.connections) {
     reject(&connection,
            {Errc::too_many_connections, "limits.connections is " + std::to_string(open - 1)},
@@ -71,7 +71,9 @@ ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
   return accept ? Admission::accept : Admission::refuse;
 }
 
-void ServerSession::on_closed(Connection&) { open_connections.fetch_sub(1); }
+void ServerSession::on_closed(Connection&) {
+  if (settings.limits.connections) open_connections.fetch_sub(1);
+}
 
 bool ServerSession::serves_host(const Exchange& exchange) const {
   std::string_view host = exchange.head.host;

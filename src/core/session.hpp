@@ -141,6 +141,7 @@ class ServerSession {
   BodySource* body_source = nullptr;
   std::vector<ServedHost> hosts;  // empty: any Host field on any port
   std::shared_ptr<std::atomic<std::uint32_t>> deferred;
+  // Counted only where there is a limit: shards share no line that they write for each connection.
   std::atomic<std::uint64_t> open_connections{0};
 
  private:

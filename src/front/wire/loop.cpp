@@ -77,7 +77,7 @@ void Loop::turn(base::Instant until) {
       going_on_.swap(waiting);  // keeps its memory
     }
   }
-  shard_.broadcasts.hand_out_and_send();
+  if (!shard_.broadcasts.should_wait()) shard_.broadcasts.hand_out_and_send();
   flush_dirty();
   // What was flushed may have had room again, and what was told of that may have broadcast.
   at_once = at_once || !going_on_.empty() || shard_.broadcasts.waits() || done();
