@@ -32,6 +32,7 @@ class World {
     rig.settings.limits.send_queue_bytes = kBudget;
     rig.settings.options.slow_reader = policy;
     rig.settings.limits.body_memory_bytes = 8000;
+    rig.settings.limits.connections = 1'000'000;  // so that they are counted
     rig.network.deliver_at_most(pick(2) == 0 ? SIZE_MAX : 1 + pick(3000));
     rig.events.on_http_request = [this](sluice::Connection connection, const HttpRequest& request,
                                         HttpResponse& response) {
