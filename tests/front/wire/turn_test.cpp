@@ -13,6 +13,7 @@ namespace {
 
 TEST(Turn, ATimerThatFlushingSetsEndsTheSleep) {
   Rig rig;
+  rig.events.websocket.on_message = [](sluice::Connection, std::string_view) {};
   rig.start();
   io::SimPeer peer = rig.websocket();
   sluice::Connection connection = rig.newest();
@@ -31,6 +32,7 @@ TEST(Turn, ABroadcastMadeWhileFlushingIsNotSleptOver) {
   Rig rig;
   rig.settings.limits.send_queue_bytes = 64 << 10;
   std::optional<BodyWriter> writer;
+  rig.events.websocket.on_message = [](sluice::Connection, std::string_view) {};
   rig.events.on_http_request = [&](sluice::Connection, const HttpRequest&, HttpResponse& response) {
     writer = response.stream();
   };
