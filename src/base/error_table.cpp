@@ -47,6 +47,7 @@ constexpr ErrorInfo kTable[] = {
     {not_found, 404, "NotFound", "there is no such file"},
     {not_regular_file, 403, "NotRegularFile", "not a regular file"},
     {outside_root, 403, "OutsideRoot", "the path leaves the served directory"},
+    {disk_full, 507, "DiskFull", "there is no room to store this"},
 
     {http_bad_request_line, 400, "BadRequest", "malformed request line"},
     {http_bad_method, 400, "Verb", "malformed method"},
@@ -92,6 +93,18 @@ constexpr ErrorInfo kTable[] = {
     {http_method_not_implemented, 501, "N/I", "the method is not implemented"},
     {http_body_truncated, 400, "Connection_Dropped", "the message ended before it was complete"},
 
+    {multipart_bad_boundary, 400, "Multipart", "malformed or missing multipart boundary"},
+    {multipart_bad_delimiter, 400, "Multipart", "malformed multipart delimiter"},
+    {multipart_bad_head, 400, "Multipart", "malformed head of a part"},
+    {multipart_bad_encoding, 415, "Multipart", "this Content-Transfer-Encoding is not supported"},
+    {multipart_head_too_large, 413, "Multipart", "the head of a part is too large"},
+    {multipart_too_many_parts, 413, "Multipart", "the body has too many parts"},
+    {multipart_truncated, 400, "Multipart", "the body ended before its last delimiter"},
+    {upload_bad_name, 400, "UploadName", "this file name cannot be used"},
+    {upload_field_too_large, 413, "UploadField", "a field of the form is too large"},
+    {upload_file_too_large, 413, "UploadFile", "a file is too large"},
+    {upload_exists, 409, "UploadExists", "there is a file of this name already"},
+
     {header_timeout, 408, "Timer_HeaderWait", "the request head did not arrive in time"},
     {body_timeout, 408, "Timer_EntityBody", "the request body did not arrive in time"},
     {drain_timeout, 0, "Timer_EntityBody", "the rest of the request body did not arrive in time"},
@@ -106,9 +119,17 @@ constexpr ErrorInfo kTable[] = {
     {host_not_served, 400, "Hostname", "this host is not served here"},
     {handler_stalled, 0, "HandlerStalled", "a handler held its shard for too long"},
     {slow_reader, 1013, "SlowReader", "the peer reads too slowly"},
+    {rate_limited, 429, "RateLimit", "too many requests; try again later"},
+    {shard_lost, 0, "ShardLost", "a shard has stopped serving"},
+    {listener_lost, 0, "ListenerLost", "a listening socket has gone"},
+    {would_block, 0, "WouldBlock", "the peer has not taken what was sent before"},
+    {bad_event, 0, "BadEvent",
+     "an event is empty, or its id or type holds NUL, a line break or no UTF-8, or is too long"},
     {url_reserved, 503, "Reserved", "this URL is reserved, but nothing serves it now"},
     {group_inactive, 503, "Disabled", "this URL is switched off"},
     {no_queue, 503, "N/A", "nothing takes requests for this URL now"},
+    {write_timeout, 0, "Timer_Write", "the peer took nothing of what was sent for too long"},
+    {heartbeat_timeout, 0, "Timer_HeartBeat", "the peer did not answer a ping in time"},
 
     {ws_bad_handshake, 400, "BadRequest", "malformed WebSocket handshake"},
     {ws_bad_key, 400, "Header", "malformed Sec-WebSocket-Key"},
@@ -128,6 +149,7 @@ constexpr ErrorInfo kTable[] = {
     {ws_message_too_big, 1009, "WsTooBig", "the message is too big"},
     {ws_too_many_fragments, 1008, "WsFragment", "the message has too many fragments"},
     {ws_abnormal_closure, 1006, "Connection_Dropped", "the connection ended without a Close frame"},
+    {ws_bad_deflate, 1007, "WsDeflate", "a compressed message cannot be inflated"},
 
     {auth_required, 401, "AuthRequired", "authentication is required"},
     {auth_malformed, 401, "AuthMalformed", "malformed credentials"},
@@ -141,11 +163,27 @@ constexpr ErrorInfo kTable[] = {
     {auth_not_yet_valid, 401, "AuthNotYet", "the token is not valid yet"},
     {auth_bad_claim, 401, "AuthClaim", "the token is not meant for this server"},
     {auth_bad_key, 0, "AuthKey", "a key cannot be used"},
+
+    {key_revoked, 401, "KeyRevoked", "the API key has been revoked"},
+    {key_expired, 401, "KeyExpired", "the API key has expired"},
+    {key_address, 403, "KeyAddress", "the API key may not be used from this address"},
+    {key_scope, 403, "KeyScope", "the API key does not cover this"},
+    {key_throttled, 429, "KeyThrottled", "the API key is used too often; try again later"},
+    {keys_unavailable, 503, "KeysUnavailable", "API keys cannot be verified now"},
+    {no_such_key, 0, "NoSuchKey", "there is no such API key"},
+    {too_many_keys, 0, "TooManyKeys", "there are too many API keys"},
+
+    {upstream_unreachable, 502, "Upstream_Unreachable", "the server behind this one is not there"},
+    {upstream_broken, 502, "Upstream_Broken", "the server behind this one broke off"},
+    {upstream_bad_answer, 502, "Upstream_BadAnswer",
+     "the server behind this one gave no proper answer"},
+    {upstream_timeout, 504, "Upstream_Timeout", "the server behind this one took too long"},
+    {upstream_none, 502, "Upstream_None", "there is no server to forward this to"},
 };
 
 constexpr ErrorInfo kUnknown{none, 500, "Unknown", "unknown error"};
 
-constexpr std::size_t kNumbers = 256;
+constexpr std::size_t kNumbers = 512;
 
 // By number, so that a look-up is one load.
 constexpr auto kByNumber = [] {

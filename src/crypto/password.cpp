@@ -16,6 +16,7 @@
 #include "base/check.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/secret.hpp"
+#include "crypto/sodium_start.hpp"
 
 namespace sluice::crypto {
 namespace {
@@ -44,11 +45,6 @@ bool is_crypt(std::string_view hash) {
     if (hash.starts_with(prefix)) return true;
   }
   return false;
-}
-
-void start_sodium() {
-  static const bool started = sodium_init() >= 0;
-  SLUICE_CHECK(started);
 }
 
 // What libcrypt makes of the password under `setting`, a hash or the front of one; empty when it

@@ -1,11 +1,11 @@
-// crypto/secret.cpp - see secret.hpp; libcrypto knows how to compare and how to forget.
+// crypto/secret.cpp - see secret.hpp; libcrypto knows how to compare, libc how to forget.
 //
 // Layer: crypto. Thread: any.
 #include "crypto/secret.hpp"
 
 #include <openssl/crypto.h>
 
-#include <cstring>
+#include <cstring>  // explicit_bzero
 #include <utility>
 
 #include "base/check.hpp"
@@ -17,12 +17,12 @@ bool same_secret(Bytes a, Bytes b) {
 }
 
 void wipe(std::span<std::byte> bytes) {
-  if (!bytes.empty()) OPENSSL_cleanse(bytes.data(), bytes.size());
+  if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
 }
 
 void wipe(std::string& text) {
   text.resize(text.capacity());  // what was longer before is still there
-  if (!text.empty()) OPENSSL_cleanse(text.data(), text.size());
+  if (!text.empty()) ::explicit_bzero(text.data(), text.size());
   text.clear();
 }
 
@@ -33,7 +33,7 @@ Secret::Secret(std::string_view text) : Secret(text.size()) {
 Secret::Secret(std::size_t size) : text_(new char[size + 1]()), size_(size) {}
 
 Secret::~Secret() {
-  if (text_) OPENSSL_cleanse(text_.get(), size_);
+  if (text_) ::explicit_bzero(text_.get(), size_);
 }
 
 Secret::Secret(Secret&& other) noexcept
@@ -41,7 +41,7 @@ Secret::Secret(Secret&& other) noexcept
 
 Secret& Secret::operator=(Secret&& other) noexcept {
   if (this != &other) {
-    if (text_) OPENSSL_cleanse(text_.get(), size_);
+    if (text_) ::explicit_bzero(text_.get(), size_);
     text_ = std::move(other.text_);
     size_ = std::exchange(other.size_, 0);
   }
@@ -51,7 +51,7 @@ Secret& Secret::operator=(Secret&& other) noexcept {
 void Secret::shrink(std::size_t size) {
   SLUICE_CHECK(size <= size_);
   if (!text_) return;
-  OPENSSL_cleanse(text_.get() + size, size_ - size);
+  ::explicit_bzero(text_.get() + size, size_ - size);
   size_ = size;
 }
 

@@ -18,27 +18,12 @@
 #include <utility>
 
 #include "crypto/hmac.hpp"
+#include "crypto/libcrypto.hpp"
 #include "crypto/secret.hpp"
 
 namespace sluice::crypto {
 namespace {
 
-// Errors that libcrypto queues meanwhile are dropped; those from before stay.
-class Quietly {
- public:
-  Quietly() { ERR_set_mark(); }
-  ~Quietly() { ERR_pop_to_mark(); }
-  Quietly(const Quietly&) = delete;
-  Quietly& operator=(const Quietly&) = delete;
-};
-
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* resource) const {
-    Free(resource);
-  }
-};
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
