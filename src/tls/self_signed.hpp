@@ -1,0 +1,25 @@
+// tls/self_signed.hpp - a certificate for development, made on the spot.
+//
+// Nobody trusts it but who is told to: browsers warn, `curl --cacert` takes its pem(). Layer: tls.
+// Thread: any.
+#pragma once
+
+#include <chrono>
+#include <span>
+#include <string_view>
+
+#include <sluice/result.hpp>
+
+#include "tls/certificate.hpp"
+
+namespace sluice::tls {
+
+// What a browser on this machine asks for.
+inline constexpr std::string_view kLocalNames[] = {"localhost", "127.0.0.1", "::1"};
+
+// ECDSA on P-256, valid from an hour ago for `life` (clocks differ), for host names and addresses.
+// The key is nowhere but in memory. Errc::bad_setting: one of `names` is neither.
+Result<Certificate> self_signed(std::span<const std::string_view> names = kLocalNames,
+                                std::chrono::hours life = std::chrono::hours(24) * 365);
+
+}  // namespace sluice::tls
