@@ -24,7 +24,7 @@ using sluice::ws::Event;
 struct Frame {
   Event::Kind kind;
   sluice::ws::Opcode opcode;
-  bool message_begin, fin, complete;
+  bool message_begin, fin, complete, compressed;
   std::uint64_t left;
   std::uint16_t close_code;
   std::string data;
@@ -55,13 +55,14 @@ void add(std::vector<Frame>& frames, const Event& event) {
     return;
   }
   frames.push_back({event.kind, event.opcode, event.message_begin, event.fin, event.frame_end,
-                    event.frame_left, event.close_code, data});
+                    event.compressed, event.frame_left, event.close_code, data});
 }
 
 // `seed` 0 gives everything at once, 1 each byte alone, others pieces of random sizes.
-Verdict run(Bytes input, const DecoderOptions& options, std::uint32_t seed) {
+Verdict run(Bytes input, const DecoderOptions& options, bool compression, std::uint32_t seed) {
   Verdict verdict;
   Decoder decoder(options);
+  decoder.set_compression(compression);
   std::uint32_t random = seed;
   while (!input.empty()) {
     random = random * 1664525u + 1013904223u;
@@ -95,8 +96,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if ((data[0] & 4) != 0) options.message_bytes = 16;
   if ((data[0] & 8) != 0) options.fragments = 2;
   const Bytes input(reinterpret_cast<const std::byte*>(data) + 2, size - 2);
-  const Verdict whole = run(input, options, 0);
-  SLUICE_CHECK(run(input, options, 1) == whole);
-  SLUICE_CHECK(run(input, options, data[1] + 2u) == whole);
+  const bool compression = (data[0] & 16) != 0;
+  const Verdict whole = run(input, options, compression, 0);
+  SLUICE_CHECK(run(input, options, compression, 1) == whole);
+  SLUICE_CHECK(run(input, options, compression, data[1] + 2u) == whole);
   return 0;
 }

@@ -299,7 +299,41 @@ bool is_port(std::string_view text) {
   return true;
 }
 
+// What a path may have as it is (RFC 3986 section 3.3), and `%`.
+bool is_path_character(char c) {
+  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+  return std::string_view("-._~!$&'()*+,;=:@/%").find(c) != std::string_view::npos;
+}
+
+std::array<char, 3> encoded(char c) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  const auto octet = static_cast<unsigned char>(c);
+  return {'%', kDigits[octet >> 4], kDigits[octet & 15]};
+}
+
 }  // namespace
+
+void append_path(std::string_view path, std::string& out) {
+  for (const char c : path) {
+    if (is_path_character(c)) {
+      out.push_back(c);
+    } else {
+      const auto escape = encoded(c);
+      out.append(escape.data(), escape.size());
+    }
+  }
+}
+
+bool is_spelled_as(std::string_view raw, std::string_view path) {
+  for (const char c : path) {
+    const auto escape = encoded(c);
+    const std::string_view piece =
+        is_path_character(c) ? std::string_view(&c, 1) : std::string_view(escape.data(), 3);
+    if (!raw.starts_with(piece)) return false;
+    raw.remove_prefix(piece.size());
+  }
+  return raw.empty();
+}
 
 base::Parsed<std::string_view> routing_path(std::string_view raw, std::size_t max_segments,
                                             base::Arena& arena) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/arena.hpp"
@@ -26,6 +27,12 @@ namespace sluice::http {
 // slashes than max_segments. The first one from the left is told.
 base::Parsed<std::string_view> routing_path(std::string_view raw, std::size_t max_segments,
                                             base::Arena& arena);
+
+// Adds a routing path as it is sent: what may not stand there is encoded again (RFC 3986 section
+// 3.3). `%` stands in routing paths for what is encoded.
+void append_path(std::string_view path, std::string& out);
+// `raw` is what append_path() makes of `path`: nobody reads the one in another way than the other.
+bool is_spelled_as(std::string_view raw, std::string_view path);
 
 // Percent-decodes one query component ('+' is a space). nullopt when it is malformed. Result in
 // `arena`, or the input. Any octet may come out, NUL too: what it means is the application's

@@ -73,7 +73,11 @@ base::Parsed<std::uint64_t> Decoder::read_cut_header(Bytes in) {
 // A whole header is there: may this frame come now, and may it be this long?
 Errc Decoder::begin_frame() {
   frame_at_ = 0;
-  if (frame_.rsv1) return Errc::ws_reserved_bits;
+  // Only the first frame of a message may say that it is compressed (RFC 7692, section 6.1).
+  if (frame_.rsv1 &&
+      (!compression_ || is_control(frame_.opcode) || frame_.opcode == Opcode::continuation)) {
+    return Errc::ws_reserved_bits;
+  }
   if (is_control(frame_.opcode)) return Errc::none;
   if (frame_.opcode == Opcode::continuation) {
     if (!in_message_) return Errc::ws_unexpected_continuation;
@@ -81,6 +85,7 @@ Errc Decoder::begin_frame() {
     if (in_message_) return Errc::ws_expected_continuation;
     message_opcode_ = frame_.opcode;
     message_begin_ = true;
+    compressed_ = frame_.rsv1;
     message_bytes_ = 0;
     fragments_ = 0;
   }
@@ -106,11 +111,12 @@ base::Parsed<Event> Decoder::decode_data(std::span<std::byte> in, std::size_t at
   event.opcode = message_opcode_;
   event.fin = frame_.fin;
   event.message_begin = message_begin_;
+  event.compressed = compressed_;
   message_begin_ = false;
   frame_at_ += size;
   if (event.frame_end) state_ = State::header;
 
-  if (message_opcode_ == Opcode::text && options_.validate_utf8) {
+  if (message_opcode_ == Opcode::text && options_.validate_utf8 && !compressed_) {
     const Utf8 before = utf8_;
     if (!utf8_.add(event.data) || (event.message_end && !utf8_.complete())) {
       return refuse_text(event, before, at);

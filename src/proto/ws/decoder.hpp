@@ -1,8 +1,9 @@
 // proto/ws/decoder.hpp - a stream of bytes becomes pieces of messages and control frames.
 //
 // RFC 6455 sections 5.4 (fragmentation), 5.5 (control frames between fragments), 8.1 (UTF-8, fails
-// fast). Layer: proto. Does no I/O. Keeps at most the front of a frame header, and of a control
-// payload that came in pieces, which is the only thing that it allocates (std::bad_alloc).
+// fast); RFC 7692 section 6 (rsv1). Layer: proto. Does no I/O. Keeps at most the front of a frame
+// header, and of a control payload that came in pieces, which is the only thing that it allocates
+// (std::bad_alloc).
 #pragma once
 
 #include <array>
@@ -35,6 +36,7 @@ struct Event {
   bool frame_end = false;        // the frame that this piece belongs to is complete
   bool message_end = false;      // the message is complete (with fin); implies frame_end
   bool fin = false;              // fin bit of the frame
+  bool compressed = false;       // the message came with rsv1: its bytes are yet to be inflated
   std::uint16_t close_code = 0;  // close: 1005 when the frame had none
   std::uint64_t frame_left = 0;  // payload of this frame still to come
   // Unmasked in place inside the input; a control payload that came in several pieces: inside the
@@ -60,6 +62,11 @@ class Decoder {
   bool in_message() const {
     return in_message_ || (state_ == State::payload && !is_control(frame_.opcode));
   }
+  // From a frame's header until its last payload byte: no other frame can begin.
+  bool in_frame() const { return state_ == State::payload; }
+  // Whether messages may be compressed (RFC 7692): rsv1 on the first frame. Between messages.
+  // Their text is not looked at: it is no text yet.
+  void set_compression(bool negotiated) { compression_ = negotiated; }
   // Between messages, with nothing kept: any other decoder with these options would go on the same.
   bool at_rest() const { return state_ == State::header && kept_ == 0 && !in_message_; }
 
@@ -84,6 +91,7 @@ class Decoder {
   State state_ = State::header;
   bool in_message_ = false;     // a fragmented message is open
   bool message_begin_ = false;  // no piece of the message has been handed out yet
+  bool compression_ = false, compressed_ = false;  // permitted; this message is
   Opcode message_opcode_ = Opcode::text;
   Errc error_ = Errc::none;
   std::uint8_t kept_ = 0;  // bytes kept of a cut header, or of a control payload

@@ -212,5 +212,31 @@ TEST(Authority, Refuses) {
   }
 }
 
+TEST(Paths, HaveOneSpelling) {
+  struct Case {
+    std::string_view path, raw;
+  };
+  constexpr Case cases[] = {{"/", "/"},
+                            {"/a/b", "/a/b"},
+                            {"/a b", "/a%20b"},
+                            {"/\xC3\xA9", "/%C3%A9"},
+                            {"/a%2Fb", "/a%2Fb"},
+                            {"/-._~!$&'()*+,;=:@", "/-._~!$&'()*+,;=:@"},
+                            {"/a\\\"<", "/a%5C%22%3C"}};
+  for (const Case& each : cases) {
+    std::string made = "x";
+    append_path(each.path, made);
+    EXPECT_EQ(made, "x" + std::string(each.raw));
+    EXPECT_TRUE(is_spelled_as(each.raw, each.path)) << each.raw;
+    EXPECT_FALSE(is_spelled_as(std::string(each.raw) + "/", each.path)) << each.raw;
+    EXPECT_FALSE(is_spelled_as(each.raw.substr(0, each.raw.size() - 1), each.path)) << each.raw;
+  }
+  for (const std::string_view raw : {"/%61", "/./a", "//a", "/a/../a", "/%2561", ""}) {
+    EXPECT_FALSE(is_spelled_as(raw, "/a")) << raw;
+  }
+  EXPECT_FALSE(is_spelled_as("/%c3%a9", "/\xC3\xA9"));
+  EXPECT_FALSE(is_spelled_as("/\xC3\xA9", "/\xC3\xA9"));
+}
+
 }  // namespace
 }  // namespace sluice::http

@@ -154,9 +154,9 @@ constexpr Case kBadText[] = {
      "text{0123456789012345678901234567890123456789012345678901234567890123?8", Errc::ws_bad_utf8},
 };
 
-void check(const Case& c, const DecoderOptions& options = {}) {
+void check(const Case& c, const DecoderOptions& options = {}, bool compression = false) {
   SCOPED_TRACE(c.name);
-  EXPECT_EQ(verdict_of_every_cut(wire(c.bytes), options),
+  EXPECT_EQ(verdict_of_every_cut(wire(c.bytes), options, compression),
             (Verdict{std::string(c.events), c.error}));
 }
 
@@ -189,6 +189,37 @@ TEST(Decoder, TextIsNotReadWhenNotAsked) {
   options.validate_utf8 = false;
   check({"text", "81 82 00000000 FF E2", "text{\\xFF\\xE2}"}, options);
   check({"reason", "88 83 00000000 03E8 FF", "close{1000 \\xFF}"}, options);
+}
+
+// RFC 7692 section 6: only the first frame of a message may say that it is compressed.
+TEST(Decoder, CompressedMessages) {
+  constexpr Case kCases[] = {
+      {"text, which is none yet", "C1 82 00000000 FF E2", "ztext{\\xFF\\xE2}"},
+      {"binary", "C2 81 00000000 'a'", "zbinary{a}"},
+      {"in fragments, with a ping between", "41 81 00000000 FF 89 80 00000000 80 81 00000000 FE",
+       "ztext{\\xFF- ping{} -\\xFE}"},
+      {"one that is not, between two that are",
+       "C1 81 00000000 'a' 81 81 00000000 'b' C1 81 00000000 'c'", "ztext{a} text{b} ztext{c}"},
+      {"without a payload", "C1 80 00000000", "ztext{}"},
+      {"text behind a compressed one is looked at", "C1 81 00000000 FF 81 81 00000000 FF",
+       "ztext{\\xFF}", Errc::ws_bad_utf8},
+      {"on a continuation", "41 81 00000000 'a' C0 81 00000000 'b'", "ztext{a-",
+       Errc::ws_reserved_bits},
+      {"on a continuation alone", "01 81 00000000 'a' C0 81 00000000 'b'", "text{a-",
+       Errc::ws_reserved_bits},
+      {"on a continuation of nothing", "C0 81 00000000 'b'", "", Errc::ws_reserved_bits},
+      {"on a ping", "C9 80 00000000", "", Errc::ws_reserved_bits},
+      {"on a pong between fragments", "41 81 00000000 'a' CA 80 00000000", "ztext{a-",
+       Errc::ws_reserved_bits},
+      {"on a close", "C8 80 00000000", "", Errc::ws_reserved_bits},
+      {"rsv2 with it", "E1 80 00000000", "", Errc::ws_reserved_bits},
+      {"rsv3 alone", "91 80 00000000", "", Errc::ws_reserved_bits},
+  };
+  for (const Case& c : kCases) check(c, {}, true);
+  DecoderOptions options;
+  options.message_bytes = 5;
+  check({"over the limit as it came", "C1 86 00000000", "", Errc::ws_message_too_big}, options,
+        true);
 }
 
 TEST(Decoder, BinaryIsNeverReadAsText) {

@@ -63,11 +63,14 @@ class Log {
 
   void start_frame(const Event& event) {
     SLUICE_CHECK(event.message_begin == !in_message_);
+    SLUICE_CHECK(event.message_begin || event.compressed == compressed_);
+    compressed_ = event.compressed;
     SLUICE_CHECK(!in_message_ || event.opcode == opcode_);
     SLUICE_CHECK(event.opcode == Opcode::text || event.opcode == Opcode::binary);
     opcode_ = event.opcode;
     if (!text_.empty()) text_ += ' ';
     if (event.message_begin) {
+      if (event.compressed) text_ += 'z';
       text_ += event.opcode == Opcode::text ? "text{" : "binary{";
     } else {
       text_ += '-';
@@ -93,7 +96,7 @@ class Log {
   }
 
   std::string text_;
-  bool open_ = false, in_message_ = false;
+  bool open_ = false, in_message_ = false, compressed_ = false;
   Opcode opcode_ = Opcode::text;
   std::uint64_t left_ = 0;
 };
@@ -149,9 +152,10 @@ std::ostream& operator<<(std::ostream& out, const Verdict& verdict) {
              << info(verdict.error).sentence << ')';
 }
 
-Verdict verdict_of(Bytes input, const std::vector<std::size_t>& cuts,
-                   const DecoderOptions& options) {
+Verdict verdict_of(Bytes input, const std::vector<std::size_t>& cuts, const DecoderOptions& options,
+                   bool compression) {
   Decoder decoder(options);
+  decoder.set_compression(compression);
   Log log;
   std::size_t at = 0;
   for (std::size_t piece = 0; piece <= cuts.size(); ++piece) {
@@ -175,15 +179,15 @@ Verdict verdict_of(Bytes input, const std::vector<std::size_t>& cuts,
   return log.finish(Errc::none);
 }
 
-Verdict verdict_of_every_cut(Bytes input, const DecoderOptions& options) {
-  const Verdict whole = verdict_of(input, {}, options);
+Verdict verdict_of_every_cut(Bytes input, const DecoderOptions& options, bool compression) {
+  const Verdict whole = verdict_of(input, {}, options, compression);
   for (std::size_t cut = 0; cut <= input.size(); ++cut) {
-    EXPECT_EQ(verdict_of(input, {cut}, options), whole) << "cut at " << cut;
+    EXPECT_EQ(verdict_of(input, {cut}, options, compression), whole) << "cut at " << cut;
   }
   for (std::size_t size = 1; size <= 16; ++size) {
     std::vector<std::size_t> cuts;
     for (std::size_t at = size; at < input.size(); at += size) cuts.push_back(at);
-    EXPECT_EQ(verdict_of(input, cuts, options), whole) << "pieces of " << size;
+    EXPECT_EQ(verdict_of(input, cuts, options, compression), whole) << "pieces of " << size;
   }
   return whole;
 }

@@ -41,6 +41,7 @@ void append(Wire& to, Bytes more);
 //   text{Hello}        a whole message in one frame; binary{...} likewise
 //   text{Hel-          the first frame of a message
 //   -lo}               its last frame; -mid- is one between
+//   ztext{...}         a compressed one, as it came; zbinary{...} likewise
 //   text{He?3          the start of a frame of which 3 bytes never came
 //   ping{x} pong{x} close{1000 reason}
 struct Verdict {
@@ -53,11 +54,13 @@ std::ostream& operator<<(std::ostream& out, const Verdict& verdict);
 
 // Feeds `input` in pieces that end at `cuts` (ascending) and at the end. Each piece is given as a
 // block of memory of exactly its size. Checks, with SLUICE_CHECK, what every answer must fulfil.
-Verdict verdict_of(Bytes input, const std::vector<std::size_t>& cuts,
-                   const DecoderOptions& options);
+// `compression`: it was negotiated.
+Verdict verdict_of(Bytes input, const std::vector<std::size_t>& cuts, const DecoderOptions& options,
+                   bool compression = false);
 
 // The verdict for the whole; fails the test when one of these has another: each cut in two, one
 // byte at a time, and each size of equal pieces up to 16.
-Verdict verdict_of_every_cut(Bytes input, const DecoderOptions& options = {});
+Verdict verdict_of_every_cut(Bytes input, const DecoderOptions& options = {},
+                             bool compression = false);
 
 }  // namespace sluice::ws
