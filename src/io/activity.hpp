@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace sluice::base {
+class Block;
+}
+
 namespace sluice::io {
 
 class Socket;
@@ -31,6 +35,7 @@ struct Activity : Links {
   };
   Outgoing* outgoing = nullptr;
   Unread* unread = nullptr;
+  base::Block* bulk = nullptr;  // that is received into: one use of it
   int file = -1;
   bool ended = false;  // in an EndedList, by `next_ended`
   union {

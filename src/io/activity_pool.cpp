@@ -189,6 +189,11 @@ ssize_t push_file(int fd, int file, std::uint64_t offset, std::size_t most) {
   return ::sendfile(fd, file, &at, most);
 }
 
+void wait_for_bytes(int fd, std::size_t bytes) {
+  const int wanted = int(bytes);
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
+}
+
 ssize_t push_now(int fd, std::span<const iovec> parts, bool more) {
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
   ssize_t n;

@@ -58,7 +58,7 @@ class ActivityPool {
   void rest(Socket& socket) {
     Activity* activity = socket.activity();
     if (!activity || activity->send_left != 0 || activity->unread || activity->next ||
-        activity->ended) {
+        activity->ended || activity->bulk) {
       return;
     }
     give_back(socket, *activity);
@@ -99,5 +99,8 @@ std::size_t total_size(std::span<const iovec> parts);
 ssize_t push_file(int fd, int file, std::uint64_t offset, std::size_t most);
 // What a stream socket takes of `parts` at once. Like a system call, but never EINTR.
 ssize_t push_now(int fd, std::span<const iovec> parts, bool more);
+// SO_RCVLOWAT: a socket is readable when so many bytes are there, or its end. Where the kernel
+// refuses, it is readable at once.
+void wait_for_bytes(int fd, std::size_t bytes);
 
 }  // namespace sluice::io

@@ -165,6 +165,13 @@ class Engine {
   virtual void pause(Socket& socket) = 0;
   virtual void resume(Socket& socket) = 0;
 
+  // Much is awaited in a row, and nobody minds when it is told a little later: a large upload. It
+  // comes in blocks of kBulkBlock bytes while fewer than kBulkBlocks of them are out, else as
+  // usual; and only when kBulkWait bytes are there, or the end, or an error. The caller sees to it
+  // that so many do come, or switches it off, which tells of what is there from the next wait() on.
+  virtual void expect_bulk(Socket& socket, bool bulk) = 0;
+  static constexpr std::size_t kBulkBlock = 512 * 1024, kBulkWait = 448 * 1024, kBulkBlocks = 4;
+
   // FIN after the outstanding send. Receiving goes on.
   virtual void shutdown_send(Socket& socket) = 0;
 
@@ -188,8 +195,24 @@ class Engine {
   // called, and tells of everything that is ready. Instant::min() (or the past) means: do not wait.
   virtual void wait(base::Instant until) = 0;
 
+  // Inside wait(): whether it may tell of more that had happened before it began to tell. What has
+  // happened since is always unknown.
+  virtual bool tells_more() const = 0;
+
   // Any thread: makes the current or next wait() return soon. Calls may be folded into one.
   virtual void wake() = 0;
+
+  // The kernel takes nothing from this engine any more: its descriptor has gone. Nothing will
+  // happen until abandon() is called.
+  virtual bool failed() const = 0;
+  // After failed(): gives back what the kernel still has of this engine. It is of no more use, but
+  // its blocks live on. Listeners keep their descriptors, untold.
+  virtual void abandon() = 0;
+  // Then, for each socket: closed with a reset, on_closed(io_failed) from inside this call.
+  virtual void abandon(Socket& socket) = 0;
+  // The listener's descriptor is no listening socket any more, perhaps not even ours: accepting
+  // stops, and nobody touches it. on_listener_closed follows from wait().
+  virtual void forget_listener(Listener& listener) = 0;
 
   // The time of this wake-up.
   virtual base::Instant now() const = 0;

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/signals.hpp"
+
 namespace sluice::io {
 
 struct FilePool::State {
@@ -45,6 +47,7 @@ struct FilePool::State {
 };
 
 FilePool::FilePool(std::size_t threads) : state_(std::make_unique<State>()) {
+  const base::SignalsBlocked blocked;
   for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
     state_->threads.emplace_back([state = state_.get()] { state->run(); });
   }

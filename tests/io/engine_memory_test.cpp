@@ -1,11 +1,15 @@
 // tests/io/engine_memory_test.cpp - an idle socket has nothing of the engine's, a steady load
-// allocates nothing, and running out of memory ends one socket only.
+// allocates nothing, and running out of memory ends one socket, or one question to
+// the resolver, only.
 //
 // Layer: tests.
+#include <future>
 #include <memory>
 #include <vector>
 
 #include "harness.hpp"
+#include "io/resolver.hpp"
+#include "support/fake_dns.hpp"
 #include "support/new_hook.hpp"
 
 namespace sluice::io {
@@ -180,6 +184,45 @@ TEST_P(EngineMemory, NoneForClosingIsNeeded) {
     return true;
   }));
   for (auto& each : all) EXPECT_EQ(each->why, Errc::none);
+}
+
+// The resolver's thread has no memory for one question, at any of its steps; the next one is
+// answered.
+TEST(ResolverMemory, OneQuestionFailsAndTheNextIsAnswered) {
+  test::FakeDns dns({{"a.example", {{{"10.0.0.1"}, {"10.0.0.2"}}}}});
+  std::size_t failed = 0;
+  for (std::size_t nth = 1;; ++nth) {
+    ASSERT_LT(nth, 100u);
+    auto made = Resolver::create({dns.address()}, std::chrono::seconds(30));
+    ASSERT_TRUE(made);
+    Resolver& resolver = **made;
+    std::promise<void> told, asked;
+    resolver.resolve("127.0.0.1", [&](const Resolved&) {
+      told.set_value();
+      asked.get_future().wait();
+      test::fail_after = nth;
+    });
+    told.get_future().wait();
+    std::promise<Resolved> answer;
+    bool got_through = false;
+    resolver.resolve("a.example", [&](Resolved result) {
+      got_through = test::fail_after != 0;
+      test::fail_after = 0;
+      answer.set_value(std::move(result));
+    });
+    asked.set_value();
+    const Resolved result = answer.get_future().get();
+    if (got_through) {
+      EXPECT_EQ(result.addresses.size(), 2u) << result.error.message();
+      break;
+    }
+    ++failed;
+    EXPECT_EQ(result.error.code, Errc::out_of_memory) << nth;
+    std::promise<Resolved> next;
+    resolver.resolve("a.example", [&](Resolved again) { next.set_value(std::move(again)); });
+    EXPECT_EQ(next.get_future().get().addresses.size(), 2u);
+  }
+  EXPECT_GE(failed, 3u);
 }
 
 }  // namespace

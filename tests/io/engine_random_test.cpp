@@ -109,7 +109,7 @@ void Life::step() {
   if (is_over()) return;
   if (!reset_) peer_got_ += peer->take(world_.below(80'000));
   Engine& engine = recorder.engine();
-  switch (world_.below(closed_ ? 1 : 9)) {
+  switch (world_.below(closed_ ? 1 : 10)) {
     case 1:
     case 2:
       if (!peer_ended_ && !reset_) {
@@ -148,6 +148,9 @@ void Life::step() {
         shut_ = true;
         engine.shutdown_send(recorder.socket);
       }
+      break;
+    case 8:
+      engine.expect_bulk(recorder.socket, world_.below(3) == 0);
       break;
     default:
       send_some();

@@ -224,6 +224,30 @@ TEST_P(EngineTurn, WaitEndsWhenTheTimeHasComeAndNotBefore) {
   }
 }
 
+TEST_P(EngineTurn, SaysWhetherItTellsMore) {
+  if (harness().is_simulated()) return;  // it says that it might
+  auto first = harness().connect(), second = harness().connect();
+  std::vector<bool> more;
+  Recorder one(engine()), two(engine());
+  for (Recorder* recorder : {&one, &two}) {
+    recorder->when_received = [&](const Received&) { more.push_back(engine().tells_more()); };
+  }
+  one.adopt(engine(), first.first);
+  two.adopt(engine(), second.first);
+  harness().some_turns();
+  first.second->send("x");
+  second.second->send("x");
+  ASSERT_TRUE(harness().until([&] { return more.size() == 2; }));
+  EXPECT_TRUE(more[0]);
+  EXPECT_FALSE(more[1]);
+  first.second->send("x");
+  ASSERT_TRUE(harness().until([&] { return more.size() == 3; }));
+  EXPECT_FALSE(more[2]);
+  one.close();
+  two.close();
+  ASSERT_TRUE(harness().until([&] { return one.is_over() && two.is_over(); }));
+}
+
 TEST_P(EngineTurn, WakeEndsTheCurrentWait) {
   if (is_simulated()) {
     engine().wake();

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -62,6 +64,27 @@ TEST(FilePool, JobsRunAtTheSameTimeOnSeveralThreads) {
     one_runs.wait();
   }));
   EXPECT_EQ(both.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+}
+
+// They are the application's; a file that cannot grow is an error of write(2). But who looks into
+// crashes wants to see those.
+TEST(FilePool, TakesNoSignals) {
+  sigset_t blocked;
+  sigset_t before;
+  ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, nullptr, &before), 0);
+  {
+    FilePool pool(1);
+    ASSERT_TRUE(pool.submit([&] { ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked); }));
+  }
+  for (const int one : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE, SIGXFSZ}) {
+    EXPECT_EQ(::sigismember(&blocked, one), 1) << one;
+  }
+  for (const int one : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    EXPECT_EQ(::sigismember(&blocked, one), 0) << one;
+  }
+  sigset_t after;
+  ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, nullptr, &after), 0);
+  EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM));
 }
 
 TEST(FilePool, RefusesTheJobThatIsOneTooMany) {

@@ -38,27 +38,16 @@ enum : std::uint16_t {
   kAborting = 1 << 11,
   kWatched = 1 << 12,  // registered
   kBulk = 1 << 13,     // what came last filled a block
+  kExpectsBulk = 1 << 14,
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
-// Listener::flags. `extra` is how many accepts one wake-up tries, `pending` how often in a row that
-// was not too much.
-enum : std::uint16_t {
-  kListenerClosing = 1 << 0,
-  kListenerLeaving = 1 << 1,
-  kListenerResting = 1 << 2
-};
-
-constexpr std::uint64_t kListenerTag = 1;  // in epoll_data, beside the pointer
 constexpr std::uint64_t kWakeTag = 2;
 constexpr int kPushes = 4;                                 // tries of one send in one turn
 constexpr std::size_t kFileWindow = std::size_t{1} << 20;  // bytes of a file in one try
 constexpr std::size_t kBulkBytes = 1 << 20;                // the largest that the pool keeps
-constexpr std::size_t kBulkUnits = 4;      // how many blocks' worth a larger block has
-constexpr std::size_t kBacklog = 65536;    // more than any kernel keeps
-constexpr std::uint16_t kFullAccepts = 4;  // wake-ups in a row with all accepts used up, then more
-constexpr auto kAcceptRest = std::chrono::milliseconds(100);
-constexpr int kMemoryRest = 10;  // milliseconds
+constexpr std::size_t kBulkUnits = 4;  // how many blocks' worth a larger block has
+constexpr int kMemoryRest = 10;        // milliseconds
 
 void set(Socket& socket, std::uint16_t bits) { socket.flags = std::uint16_t(socket.flags | bits); }
 void clear(Socket& socket, std::uint16_t bits) {
@@ -68,7 +57,7 @@ void clear(Socket& socket, std::uint16_t bits) {
 }  // namespace
 
 EpollEngine::EpollEngine(const EngineOptions& options)
-    : options_(options), kept_(options.receive_block_bytes) {}
+    : options_(options), kept_(options.receive_block_bytes), bulk_kept_(kBulkBlock) {}
 
 EpollEngine::~EpollEngine() {
   if (event_ >= 0) ::close(event_);
@@ -159,6 +148,19 @@ void EpollEngine::resume(Socket& socket) {
   want_turn(socket);
 }
 
+void EpollEngine::expect_bulk(Socket& socket, bool bulk) {
+  if (bool(socket.flags & kExpectsBulk) == bulk || (socket.flags & kLeaving)) return;
+  ++counters_.syscalls;
+  wait_for_bytes(socket.fd, bulk ? kBulkWait : 1);
+  if (bulk) {
+    set(socket, kExpectsBulk);
+  } else {
+    clear(socket, kExpectsBulk);
+    set(socket, kReadable);  // perhaps: the kernel may have kept it to itself
+    want_turn(socket);
+  }
+}
+
 void EpollEngine::shutdown_send(Socket& socket) {
   if (socket.flags & kLeaving) return;
   if (socket.sending()) {
@@ -180,6 +182,7 @@ void EpollEngine::close(Socket& socket, CloseMode mode) {
 void EpollEngine::detach(Socket& socket) {
   if (socket.flags & kLeaving) return;
   SLUICE_CHECK(!socket.sending());
+  expect_bulk(socket, false);
   set(socket, kDetaching);
   end_watch(socket);
 }
@@ -233,14 +236,20 @@ int EpollEngine::milliseconds_to_wait(base::Instant until) const {
 
 void EpollEngine::wait(base::Instant until) {
   kept_.reclaim(!starved_.empty());
+  if (bulk_kept_.size() > 0) bulk_kept_.reclaim(true);
   ++counters_.waits;
   ++counters_.syscalls;
   int count = ::epoll_wait(epoll_, ready_.data(), int(ready_.size()), milliseconds_to_wait(until));
+  if (count < 0 && errno != EINTR) [[unlikely]]
+    failed_ = true;
   now_ = base::read_clock();
   out_of_memory_ = false;
   turn_.splice(next_turn_);  // what this turn's events add is served in the next
   serve_starved();
-  for (int i = 0; i < count; ++i) handle(ready_[std::size_t(i)]);
+  for (int i = 0; i < count; ++i) {
+    events_left_ = count - i - 1;
+    handle(ready_[std::size_t(i)]);
+  }
   turn_.splice(adopted_);
   while (Socket* socket = turn_.pop_front()) {
     clear(*socket, kListed);
@@ -359,16 +368,17 @@ void EpollEngine::receive(Socket& socket, bool second) {
   const bool larger = (socket.flags & kBulk) && kept_.size() <= options_.receive_blocks / 8 &&
                       kBulkUnits * options_.receive_block_bytes <= kBulkBytes;
   const std::size_t units = larger ? std::min(kBulkUnits, options_.receive_blocks) : 1;
+  const bool largest = (socket.flags & kExpectsBulk) && bulk_kept_.size() < kBulkBlocks;
+  const std::size_t room = largest ? kBulkBlock : units * options_.receive_block_bytes;
   base::BlockRef block;
   if (kept_.size() < options_.receive_blocks) {
-    block = pool_.take(units * options_.receive_block_bytes);
+    block = pool_.take(room);
     if (!block) out_of_memory_ = true;
   }
   if (!block) {
     starve(socket);
     return;
   }
-  const std::size_t room = units * options_.receive_block_bytes;
   ssize_t n;
   do {
     ++counters_.syscalls;
@@ -386,7 +396,7 @@ void EpollEngine::receive(Socket& socket, bool second) {
     }
     socket.on_received({block.get(), {block->data(), size}});
     if (block->refs() > 1) {
-      kept_.add(std::move(block));
+      (largest ? bulk_kept_ : kept_).add(std::move(block));
     } else {
       block.reset();
     }
@@ -490,123 +500,24 @@ void EpollEngine::finish(Socket& socket) {
   socket.on_closed(to_error(failure_of(failure)));
 }
 
-// --- listeners -----------------------------------------------------------------------------------
+// --- the end of an epoll descriptor --------------------------------------------------------------
 
-void EpollEngine::listen(Listener& listener, int fd, ListenerEvents& events) {
-  listener.fd = fd;
-  listener.flags = listener.pending = 0;
-  listener.extra = 1;
-  listener.events = &events;
-  int yes = 1;
-  counters_.syscalls += 1;
-  ::ioctl(fd, FIONBIO, &yes);
-  watch_listener(listener, EPOLL_CTL_ADD, EPOLLIN);
+void EpollEngine::abandon() {
+  failed_ = true;
+  epoll_ = -1;  // whose number it is now, nobody knows
+  finished_listeners_.clear();
+  resting_listeners_.clear();
+  EndedList done = std::exchange(finished_, {});
+  while (Socket* socket = done.pop_front()) finish(*socket);
 }
 
-// Level-triggered: what accepts_per_wake left in the backlog is reported again.
-void EpollEngine::watch_listener(Listener& listener, int operation, std::uint32_t events) {
-  epoll_event event{.events = events, .data = {.u64 = {}}};
-  event.data.u64 = reinterpret_cast<std::uintptr_t>(&listener) | kListenerTag;
-  ++counters_.syscalls;
-  ::epoll_ctl(epoll_, operation, listener.fd, &event);
-}
-
-// As many as there were the last times: to find out that there is no more, the kernel makes a
-// socket and throws it away. What is left is reported again.
-void EpollEngine::accept_some(Listener& listener) {
-  const std::size_t most = std::min<std::size_t>(listener.extra, options_.accepts_per_wake);
-  for (std::size_t i = 0; i < most; ++i) {
-    if (listener.flags & (kListenerClosing | kListenerLeaving)) return;
-    if (!accept_one(listener)) {
-      listener.extra = std::max<std::size_t>(i, 1);
-      listener.pending = 0;
-      return;
-    }
-  }
-  if (++listener.pending == kFullAccepts) {
-    listener.extra = most * 2;
-    listener.pending = 0;
-  }
-}
-
-// False when the backlog is empty or cannot be accepted now.
-bool EpollEngine::accept_one(Listener& listener) {
-  ++counters_.syscalls;
-  sockaddr_storage peer;
-  peer.ss_family = AF_UNSPEC;
-  socklen_t size = sizeof peer;
-  int fd = ::accept4(listener.fd, reinterpret_cast<sockaddr*>(&peer), &size,
-                     SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd >= 0) {
-    ++counters_.accepted;
-    listener.events->on_accepted(fd, &peer);
-    return true;
-  }
-  switch (errno) {
-    case EAGAIN:
-      return false;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-    case EBADF:
-    case EINVAL:
-    case ENOTSOCK:
-      break;
-    default:
-      return true;  // that connection is gone; the next one may be well
-  }
-  Failure failure = failure_of(errno);
-  if (!(listener.flags & (kListenerClosing | kListenerLeaving | kListenerResting))) {
-    watch_listener(listener, EPOLL_CTL_MOD, 0);
-    listener.flags |= kListenerResting;
-    resting_listeners_.push_back(&listener);
-    retry_at_ = std::min(retry_at_, now_ + kAcceptRest);
-  }
-  listener.events->on_accept_failed(to_error(failure));
-  return false;
-}
-
-void EpollEngine::retry_listeners() {
-  retry_at_ = base::never;
-  std::vector<Listener*> resting;
-  resting.swap(resting_listeners_);
-  for (Listener* listener : resting) {
-    listener->flags &= std::uint16_t(~kListenerResting);
-    if (!(listener->flags & (kListenerClosing | kListenerLeaving))) {
-      watch_listener(*listener, EPOLL_CTL_MOD, EPOLLIN);
-    }
-  }
-}
-
-void EpollEngine::close_listener(Listener& listener) { end_listener(listener, kListenerClosing); }
-void EpollEngine::leave_listener(Listener& listener) { end_listener(listener, kListenerLeaving); }
-
-void EpollEngine::end_listener(Listener& listener, std::uint16_t how) {
-  if (listener.flags & (kListenerClosing | kListenerLeaving)) return;
-  listener.flags |= how;
-  ++counters_.syscalls;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
-  finished_listeners_.push_back(&listener);
-}
-
-void EpollEngine::finish_listeners() {
-  std::vector<Listener*> done;
-  done.swap(finished_listeners_);
-  for (Listener* listener : done) finish_listener(*listener);
-}
-
-void EpollEngine::finish_listener(Listener& listener) {
-  std::erase(resting_listeners_, &listener);
-  if (listener.flags & kListenerClosing) {
-    for (std::size_t i = 0; i < kBacklog && accept_one(listener); ++i) {
-    }
-    ++counters_.syscalls;
-    ::close(listener.fd);
-    listener.fd = -1;
-  }
-  ListenerEvents* events = std::exchange(listener.events, nullptr);
-  events->on_listener_closed(std::exchange(listener.fd, -1));
+void EpollEngine::abandon(Socket& socket) {
+  if (!socket.is_adopted()) return;
+  if (socket.flags & (kListed | kStarved)) SocketList::remove(socket);
+  socket.pending = 0;
+  socket.flags = kClosing | kAborting;
+  socket.failure = failure_byte(EIO);
+  finish(socket);
 }
 
 Result<std::unique_ptr<Engine>> make_epoll_engine(const EngineOptions& options) {

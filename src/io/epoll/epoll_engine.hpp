@@ -40,6 +40,7 @@ class alignas(64) EpollEngine final : public Engine {
                         std::size_t length) override;
   void pause(Socket& socket) override;
   void resume(Socket& socket) override;
+  void expect_bulk(Socket& socket, bool bulk) override;
   void shutdown_send(Socket& socket) override;
   void close(Socket& socket, CloseMode mode) override;
   void detach(Socket& socket) override;
@@ -47,12 +48,20 @@ class alignas(64) EpollEngine final : public Engine {
   void close_listener(Listener& listener) override;
   void leave_listener(Listener& listener) override;
   void wait(base::Instant until) override;
+  bool tells_more() const override {
+    return events_left_ > 0 || !turn_.empty() || !next_turn_.empty();
+  }
   void wake() override;
+  bool failed() const override { return failed_; }
+  void abandon() override;
+  void abandon(Socket& socket) override;
+  void forget_listener(Listener& listener) override;
   base::Instant now() const override { return now_; }
   base::BlockPool& blocks() override { return pool_; }
   const Counters& counters() const override { return counters_; }
 
  private:
+  static constexpr std::uint64_t kListenerTag = 1;  // in epoll_data, beside the pointer
   int milliseconds_to_wait(base::Instant until) const;
   void handle(const epoll_event& event);
   void serve(Socket& socket);
@@ -77,7 +86,7 @@ class alignas(64) EpollEngine final : public Engine {
 
   const EngineOptions options_;
   base::BlockPool pool_;
-  KeptBlocks kept_;
+  KeptBlocks kept_, bulk_kept_;
   ActivityPool activities_;
   SocketList next_turn_;  // to be served at the next wait()
   SocketList turn_;       // to be served in this one
@@ -92,7 +101,9 @@ class alignas(64) EpollEngine final : public Engine {
   std::atomic<bool> woken_{false};
   base::Instant now_ = base::read_clock();
   Counters counters_;
+  bool failed_ = false;
   std::array<epoll_event, 512> ready_;
+  int events_left_ = 0;  // of those that wait() found
 };
 
 }  // namespace sluice::io

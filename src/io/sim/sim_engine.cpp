@@ -21,6 +21,7 @@ enum : std::uint16_t {
   kDetaching = 1 << 4,
   kClosing = 1 << 5,
   kAborting = 1 << 6,
+  kExpectsBulk = 1 << 7,
 };
 constexpr std::uint16_t kLeaving = kDetaching | kClosing;
 
@@ -188,6 +189,9 @@ ssize_t SimEngine::push_some(Socket& socket) {
 
 void SimEngine::pause(Socket& socket) { set(socket, kPaused); }
 void SimEngine::resume(Socket& socket) { clear(socket, kPaused); }
+void SimEngine::expect_bulk(Socket& socket, bool bulk) {
+  bulk ? set(socket, kExpectsBulk) : clear(socket, kExpectsBulk);
+}
 
 void SimEngine::shutdown_send(Socket& socket) {
   if (socket.flags & kLeaving) return;
@@ -285,11 +289,14 @@ void SimEngine::receive(Socket& socket) {
   SimConnection& connection = this->connection(socket);
   bool end = connection.to_server.empty();
   if (end && (!connection.peer_ended || (socket.flags & kEnded))) return;
+  const bool bulk = socket.flags & kExpectsBulk;
+  if (bulk && !connection.peer_ended && connection.to_server.size() < kBulkWait) return;
   if (kept_.size() >= options_.receive_blocks) {
     starve(socket);
     return;
   }
-  base::BlockRef block = pool_.take(options_.receive_block_bytes);
+  const std::size_t room = bulk ? kBulkBlock : options_.receive_block_bytes;
+  base::BlockRef block = pool_.take(room);
   if (!block) {
     starve(socket);
     return;
@@ -305,8 +312,7 @@ void SimEngine::receive(Socket& socket) {
     tell_end(socket);
     return;
   }
-  std::size_t size =
-      std::min({connection.to_server.size(), options_.receive_block_bytes, network_.most_});
+  std::size_t size = std::min({connection.to_server.size(), room, network_.most_});
   connection.to_server.copy(block->text(), size);
   connection.to_server.erase(0, size);
   counters_.received_bytes += size;

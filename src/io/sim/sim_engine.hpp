@@ -147,6 +147,7 @@ class SimEngine : public Engine {
                         std::size_t length) override;
   void pause(Socket& socket) override;
   void resume(Socket& socket) override;
+  void expect_bulk(Socket& socket, bool bulk) override;
   void shutdown_send(Socket& socket) override;
   void close(Socket& socket, CloseMode mode) override;
   void detach(Socket& socket) override;
@@ -155,7 +156,12 @@ class SimEngine : public Engine {
   void leave_listener(Listener& listener) override;
   // One turn. Never blocks: time passes only when the network's does.
   void wait(base::Instant until) override;
+  bool tells_more() const override { return true; }
   void wake() override { woken_.store(true); }
+  bool failed() const override { return false; }
+  void abandon() override {}
+  void abandon(Socket& socket) override { close(socket, CloseMode::abort); }
+  void forget_listener(Listener& listener) override { leave_listener(listener); }
   base::Instant now() const override { return now_; }
   base::BlockPool& blocks() override { return pool_; }
   const Counters& counters() const override { return counters_; }

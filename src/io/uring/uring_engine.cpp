@@ -15,44 +15,22 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "io/uring/uring_socket.hpp"
 
 namespace sluice::io {
+
+using namespace uring;
+
 namespace {
 
-// Socket::flags.
-enum : std::uint16_t {
-  kListed = 1 << 0,          // in next_turn_ or finished_
-  kStarved = 1 << 1,         // in starved_
-  kReceiving = 1 << 2,       // the multishot receive is armed
-  kSending = 1 << 3,         // a send, or a poll for room, is with the kernel
-  kCancelsReceive = 1 << 4,  // a cancellation is with the kernel
-  kCancelsSend = 1 << 5,
-  kSendable = 1 << 6,  // the outstanding file send is worth another try
-  kPaused = 1 << 7,
-  kEndSeen = 1 << 8,  // the kernel has told of the end
-  kEndTold = 1 << 9,  // on_end has been called
-  kShutdownLater = 1 << 10,
-  kDetaching = 1 << 11,
-  kClosing = 1 << 12,  // close() was called, or it failed
-  kAborting = 1 << 13,
-};
-constexpr std::uint16_t kLeaving = kDetaching | kClosing;
-
 constexpr unsigned kSubmissions = 1024, kCompletions = 32768;
-constexpr std::size_t kSendMost = std::size_t{1} << 30;    // an operation's length has 32 bits
-constexpr std::size_t kFileWindow = std::size_t{1} << 20;  // bytes of a file in one try
-constexpr int kPushes = 4;
 constexpr auto kMemoryRest = std::chrono::milliseconds(10);
 
 static_assert(alignof(Socket) >= 8 && alignof(Listener) >= 8, "three bits beside the pointer");
 
-void set(Socket& socket, std::uint16_t bits) { socket.flags = std::uint16_t(socket.flags | bits); }
-void clear(Socket& socket, std::uint16_t bits) {
-  socket.flags = std::uint16_t(socket.flags & ~bits);
-}
-
-std::uint64_t data_of(Socket& socket, std::uint64_t operation) {
-  return reinterpret_cast<std::uintptr_t>(&socket) | operation;
+bool receives_bulk(const Socket& socket) {
+  const Activity* activity = socket.activity();
+  return activity && activity->bulk;
 }
 
 }  // namespace
@@ -60,7 +38,8 @@ std::uint64_t data_of(Socket& socket, std::uint64_t operation) {
 UringEngine::UringEngine(const EngineOptions& options)
     : options_(options),
       receive_ring_(pool_, options.receive_block_bytes, options.receive_blocks,
-                    options.piecewise_receive) {}
+                    options.piecewise_receive),
+      bulk_kept_(kBulkBlock) {}
 
 UringEngine::~UringEngine() {
   for (const Accepted& accepted : accepted_) ::close(accepted.fd);
@@ -91,18 +70,38 @@ void UringEngine::enable() {
   enabled_ = true;
   ++counters_.syscalls;
   // io_uring_enable_rings is declared by liburing 2.3 but missing from its shared library.
-  SLUICE_CHECK(::syscall(SYS_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS,
-                         nullptr, 0) == 0);
+  if (::syscall(SYS_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) !=
+      0) {
+    SLUICE_CHECK(!went_well(-errno));
+  }
 }
 
 // The next free submission entry. A full queue is handed to the kernel first.
+// What does not pass: the ring's descriptor is closed, or is something else by now.
+bool UringEngine::went_well(int result) {
+  switch (-result) {
+    case EBADF:
+    case EBADFD:
+    case EINVAL:
+    case ENXIO:
+    case EOPNOTSUPP:
+      failed_ = true;
+      return false;
+    default:
+      return true;
+  }
+}
+
 io_uring_sqe& UringEngine::entry() {
+  if (failed_) [[unlikely]]
+    return *nowhere_;
   io_uring_sqe* sqe = ::io_uring_get_sqe(&ring_);
   while (!sqe) [[unlikely]] {
       enable();
       receive_ring_.publish();
       ++counters_.syscalls;
       int n = ::io_uring_submit(&ring_);
+      if (!went_well(n)) return *nowhere_;
       SLUICE_CHECK(n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY || n == -ENOMEM);
       sqe = ::io_uring_get_sqe(&ring_);
     }
@@ -117,7 +116,7 @@ bool UringEngine::must_not_wait(base::Instant until) const {
 void UringEngine::enter(base::Instant until) {
   ++counters_.syscalls;
   if (must_not_wait(until)) {
-    ::io_uring_submit_and_get_events(&ring_);
+    went_well(::io_uring_submit_and_get_events(&ring_));
     return;
   }
   until = std::min(until, retry_at_);
@@ -125,22 +124,23 @@ void UringEngine::enter(base::Instant until) {
     until = std::min(until, now_ + kMemoryRest);  // memory is out, not blocks
   }
   if (until == base::never) {
-    ::io_uring_submit_and_wait(&ring_, 1);
+    went_well(::io_uring_submit_and_wait(&ring_, 1));
     return;
   }
   auto left = std::max(until - base::clock_for(until, now_), base::Duration(0));
   if (left == base::Duration(0)) {
-    ::io_uring_submit_and_get_events(&ring_);
+    went_well(::io_uring_submit_and_get_events(&ring_));
     return;
   }
   __kernel_timespec limit{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
   io_uring_cqe* first = nullptr;
-  ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+  went_well(::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr));
 }
 
 void UringEngine::wait(base::Instant until) {
   enable();
   receive_ring_.reclaim(!starved_.empty());
+  if (bulk_kept_.size() > 0) bulk_kept_.reclaim(true);
   rearm_starved();
   receive_ring_.publish();
   ++counters_.waits;
@@ -159,13 +159,16 @@ void UringEngine::wait(base::Instant until) {
     int result = completion.res;
     unsigned flags = completion.flags;
     io_uring_cq_advance(&ring_, 1);
+    completions_left_ = tail - head - 1;
     handle(data, result, flags);
   }
   if (std::exchange(ran_dry_, false)) receive_ring_.grow();
   while (Socket* socket = turn.pop_front()) {
     clear(*socket, kListed);
+    serving_ = !turn.empty();
     serve(*socket);
   }
+  serving_ = false;
   if (now_ >= retry_at_) retry_listeners();
   EndedList done = std::exchange(finished_, {});
   while (Socket* socket = done.pop_front()) finish(*socket);
@@ -211,6 +214,36 @@ void UringEngine::arm_wake() {
   io_uring_sqe_set_data64(&sqe, kWakePoll);
 }
 
+// --- the end of a ring ---------------------------------------------------------------------------
+
+void UringEngine::abandon() {
+  failed_ = true;
+  for (const Accepted& accepted : accepted_) ::close(accepted.fd);
+  accepted_.clear();
+  finished_listeners_.clear();
+  resting_listeners_.clear();
+  if (ring_made_) {
+    // Whose number this is now, nobody knows; the kernel lets the ring go with its memory.
+    ring_.ring_fd = ring_.enter_ring_fd = -1;
+    ::io_uring_queue_exit(&ring_);
+    ring_made_ = false;
+  }
+  EndedList done = std::exchange(finished_, {});
+  while (Socket* socket = done.pop_front()) finish(*socket);
+}
+
+void UringEngine::abandon(Socket& socket) {
+  if (!socket.is_adopted()) return;
+  leave_lists(socket);
+  if (receives_bulk(socket)) {
+    bulk_kept_.add(base::BlockRef(std::exchange(socket.activity()->bulk, nullptr)));
+  }
+  socket.pending = 0;
+  socket.flags = kClosing | kAborting;
+  socket.failure = failure_byte(EIO);
+  finish(socket);
+}
+
 void UringEngine::wake() {
   if (woken_.exchange(true, std::memory_order_acq_rel)) return;
   std::uint64_t one = 1;
@@ -228,6 +261,7 @@ void UringEngine::adopt(Socket& socket, int fd, Bytes already) {
 }
 
 void UringEngine::arm_receive(Socket& socket) {
+  if ((socket.flags & kExpectsBulk) && arm_bulk(socket)) return;
   io_uring_sqe& sqe = entry();
   io_uring_prep_recv_multishot(&sqe, socket.fd, nullptr, 0, 0);
   sqe.flags |= IOSQE_BUFFER_SELECT;
@@ -237,13 +271,45 @@ void UringEngine::arm_receive(Socket& socket) {
   set(socket, kReceiving);
 }
 
+// One receive into a block of its own. False: there is none.
+bool UringEngine::arm_bulk(Socket& socket) {
+  if (bulk_armed_ + bulk_kept_.size() >= kBulkBlocks) return false;
+  base::BlockRef block = pool_.take(kBulkBlock);
+  Activity* activity = activities_.of(socket);
+  if (!block || !activity) return false;
+  io_uring_sqe& sqe = entry();
+  io_uring_prep_recv(&sqe, socket.fd, block->data(), kBulkBlock, 0);
+  sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;  // which waits for kBulkWait
+  io_uring_sqe_set_data64(&sqe, data_of(socket, kReceive));
+  activity->bulk = block.leave();
+  ++bulk_armed_;
+  ++socket.pending;
+  set(socket, kReceiving);
+  return true;
+}
+
 void UringEngine::received(Socket& socket, int result, unsigned flags) {
   bool more = flags & IORING_CQE_F_MORE;
   if (!more) {
     --socket.pending;
     clear(socket, kReceiving);
   }
-  if (result > 0) [[likely]] {
+  const bool bulk = receives_bulk(socket);
+  base::BlockRef block;
+  if (bulk) [[unlikely]] {
+    block = base::BlockRef(std::exchange(socket.activity()->bulk, nullptr));
+    --bulk_armed_;
+  }
+  if (bulk && result > 0) {
+    const std::span<std::byte> bytes(block->data(), std::size_t(result));
+    counters_.received_bytes += bytes.size();
+    if (!(socket.flags & (kPaused | kLeaving)) && !has_unread(socket)) {
+      socket.on_received({block.get(), bytes});
+    } else if (!(socket.flags & kClosing)) {
+      hold(socket, bytes);
+    }
+    if (block->refs() > 1) bulk_kept_.add(std::move(block));
+  } else if (result > 0) [[likely]] {
     auto id = std::uint16_t(flags >> IORING_CQE_BUFFER_SHIFT);
     auto size = std::size_t(result);
     const Received received = receive_ring_.received(id, size);
@@ -268,6 +334,7 @@ void UringEngine::received(Socket& socket, int result, unsigned flags) {
     }
   }
   if (!more) settle(socket);
+  if (bulk) activities_.rest(socket);
 }
 
 // Keeps bytes that the handler does not want now, and stops more from coming.
@@ -314,139 +381,23 @@ void UringEngine::rearm(Socket& socket) {
 
 void UringEngine::pause(Socket& socket) { set(socket, kPaused); }
 
+// What is armed already ends, and the other kind of receive takes its place.
+void UringEngine::expect_bulk(Socket& socket, bool bulk) {
+  if (bool(socket.flags & kExpectsBulk) == bulk || (socket.flags & kLeaving)) return;
+  ++counters_.syscalls;
+  wait_for_bytes(socket.fd, bulk ? kBulkWait : 1);
+  if (bulk) {
+    set(socket, kExpectsBulk);
+  } else {
+    clear(socket, kExpectsBulk);
+  }
+  if (socket.flags & kReceiving) cancel(socket, kCancelReceive);
+}
+
 void UringEngine::resume(Socket& socket) {
   clear(socket, kPaused);
   want_turn(socket);
   settle(socket);
-}
-
-// --- sending -------------------------------------------------------------------------------------
-
-std::size_t UringEngine::send(Socket& socket, std::span<const iovec> parts, bool more) {
-  SLUICE_CHECK(socket.is_adopted() && !socket.sending() && parts.size() <= kMaxParts);
-  const std::size_t total = total_size(parts);
-  if (total == 0 || (socket.flags & kLeaving)) return 0;
-  std::size_t sent = 0;
-  if (more && options_.inline_completions) {
-    // What follows need not wait for a completion.
-    ++counters_.syscalls;
-    const ssize_t n = push_now(socket.fd, parts, true);
-    if (n > 0) sent = std::size_t(n);
-    counters_.sent_bytes += sent;
-    if (sent == total) return sent;  // an error comes back below
-  }
-  if (activities_.hold(socket, parts, sent)) {
-    queue_send(socket);
-  } else {
-    fail(socket, ENOMEM);
-  }
-  return sent;
-}
-
-void UringEngine::queue_send(Socket& socket) {
-  io_uring_sqe& sqe = entry();
-  const Activity& left = *socket.activity();
-  if (left.outgoing) {
-    io_uring_prep_sendmsg(&sqe, socket.fd, &left.outgoing->message, MSG_NOSIGNAL);
-  } else {
-    std::size_t size = std::min<std::size_t>(left.send_left, kSendMost);
-    io_uring_prep_send(&sqe, socket.fd, left.send_at, size, MSG_NOSIGNAL);
-  }
-  io_uring_sqe_set_data64(&sqe, data_of(socket, kSend));
-  ++socket.pending;
-  set(socket, kSending);
-}
-
-void UringEngine::sent(Socket& socket, int result) {
-  --socket.pending;
-  clear(socket, kSending);
-  bool again = result == -EAGAIN || result == -EINTR;
-  if (socket.flags & kLeaving) {
-    settle(socket);
-  } else if (result < 0 && !again) {
-    fail(socket, -result);
-  } else if (socket.activity()->file >= 0) {
-    std::size_t sent = push(socket);
-    if (sent > 0) progressed(socket, sent);
-  } else if (again || result == 0) {
-    queue_send(socket);
-  } else {
-    counters_.sent_bytes += std::uint64_t(result);
-    activities_.advance(socket, std::size_t(result));
-    if (socket.sending()) queue_send(socket);
-    progressed(socket, std::size_t(result));
-  }
-}
-
-void UringEngine::progressed(Socket& socket, std::size_t sent) {
-  if (socket.flags & kLeaving) return;
-  if (!socket.sending() && (socket.flags & kShutdownLater)) {
-    clear(socket, kShutdownLater);
-    ++counters_.syscalls;
-    ::shutdown(socket.fd, SHUT_WR);
-  }
-  socket.on_sent(sent);
-}
-
-std::size_t UringEngine::send_file(Socket& socket, int file, std::uint64_t offset,
-                                   std::size_t length) {
-  SLUICE_CHECK(socket.is_adopted() && !socket.sending());
-  if (length == 0 || (socket.flags & kLeaving)) return 0;
-  if (!activities_.hold_file(socket, file, offset, length)) {
-    fail(socket, ENOMEM);
-    return 0;
-  }
-  if (options_.inline_completions) return push(socket);
-  set(socket, kSendable);
-  want_turn(socket);
-  return 0;
-}
-
-// Pushes what the socket takes of the outstanding file send, at most some windows of it. sendfile
-// is no operation of the ring, so it is called here, and the ring only tells when there is room
-// again.
-std::size_t UringEngine::push(Socket& socket) {
-  clear(socket, kSendable);
-  std::size_t total = 0;
-  for (int i = 0; i < kPushes && socket.sending(); ++i) {
-    ++counters_.syscalls;
-    const Activity& left = *socket.activity();
-    ssize_t n = push_file(socket.fd, left.file, left.offset,
-                          std::min<std::size_t>(left.send_left, kFileWindow));
-    if (n > 0) {
-      total += std::size_t(n);
-      counters_.sent_bytes += std::uint64_t(n);
-      activities_.advance(socket, std::size_t(n));
-    } else if (n == 0) {
-      fail(socket, EIO);  // the file has become shorter
-      return total;
-    } else if (errno == EAGAIN) {
-      io_uring_sqe& sqe = entry();
-      io_uring_prep_poll_add(&sqe, socket.fd, POLLOUT);
-      io_uring_sqe_set_data64(&sqe, data_of(socket, kSend));
-      ++socket.pending;
-      set(socket, kSending);
-      return total;
-    } else if (errno != EINTR) {
-      fail(socket, errno);
-      return total;
-    }
-  }
-  if (socket.sending()) {
-    set(socket, kSendable);
-    want_turn(socket);
-  }
-  return total;
-}
-
-void UringEngine::shutdown_send(Socket& socket) {
-  if (socket.flags & kLeaving) return;
-  if (socket.sending()) {
-    set(socket, kShutdownLater);
-    return;
-  }
-  ++counters_.syscalls;
-  ::shutdown(socket.fd, SHUT_WR);
 }
 
 // --- turns and ends ------------------------------------------------------------------------------
@@ -519,9 +470,11 @@ void UringEngine::cancel(Socket& socket, Operation operation) {
 void UringEngine::cancelled(Socket& socket, Operation operation, int result) {
   --socket.pending;
   clear(socket, operation == kCancelReceive ? kCancelsReceive : kCancelsSend);
-  // Not found, although its last completion has not come: it was being worked on. Once more.
+  // Not found, although its last completion has not come: it was being worked on. Or another
+  // receive has taken the place of what it was for. Once more.
   bool still = operation == kCancelSend || (socket.flags & (kPaused | kLeaving));
-  if (result < 0 && still) cancel(socket, operation);
+  bool again = result < 0 || (operation == kCancelReceive && receives_bulk(socket));
+  if (again && still) cancel(socket, operation);
   settle(socket);
 }
 
@@ -547,6 +500,7 @@ void UringEngine::close(Socket& socket, CloseMode mode) {
 void UringEngine::detach(Socket& socket) {
   if (socket.flags & kLeaving) return;
   SLUICE_CHECK(!socket.sending());
+  expect_bulk(socket, false);
   set(socket, kDetaching);
   leave_lists(socket);
   cancel(socket, kCancelReceive);

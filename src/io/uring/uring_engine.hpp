@@ -39,6 +39,7 @@ class alignas(64) UringEngine final : public Engine {
                         std::size_t length) override;
   void pause(Socket& socket) override;
   void resume(Socket& socket) override;
+  void expect_bulk(Socket& socket, bool bulk) override;
   void shutdown_send(Socket& socket) override;
   void close(Socket& socket, CloseMode mode) override;
   void detach(Socket& socket) override;
@@ -46,7 +47,14 @@ class alignas(64) UringEngine final : public Engine {
   void close_listener(Listener& listener) override;
   void leave_listener(Listener& listener) override;
   void wait(base::Instant until) override;
+  bool tells_more() const override {
+    return completions_left_ > 0 || serving_ || !next_turn_.empty();
+  }
   void wake() override;
+  bool failed() const override { return failed_; }
+  void abandon() override;
+  void abandon(Socket& socket) override;
+  void forget_listener(Listener& listener) override;
   base::Instant now() const override { return now_; }
   base::BlockPool& blocks() override { return pool_; }
   const Counters& counters() const override { return counters_; }
@@ -65,6 +73,7 @@ class alignas(64) UringEngine final : public Engine {
     kOperationMask = 7,
   };
 
+  bool went_well(int result);
   io_uring_sqe& entry();
   void enable();
   void enter(base::Instant until);
@@ -73,6 +82,7 @@ class alignas(64) UringEngine final : public Engine {
   void arm_wake();
 
   void arm_receive(Socket& socket);
+  bool arm_bulk(Socket& socket);
   void received(Socket& socket, int result, unsigned flags);
   void hold(Socket& socket, Bytes bytes);
   void starve(Socket& socket);
@@ -109,6 +119,8 @@ class alignas(64) UringEngine final : public Engine {
   const EngineOptions options_;
   base::BlockPool pool_;
   ReceiveRing receive_ring_;
+  KeptBlocks bulk_kept_;
+  std::size_t bulk_armed_ = 0;
   ActivityPool activities_;
   io_uring ring_{};
   bool ring_made_ = false, enabled_ = false;
@@ -116,6 +128,8 @@ class alignas(64) UringEngine final : public Engine {
   SocketList starved_;              // bytes have come, but no block was left; in order of arrival
   EndedList finished_;              // on_closed or on_detached is due
   bool ran_dry_ = false;            // in this turn
+  bool serving_ = false;            // those that were in next_turn_
+  unsigned completions_left_ = 0;   // of those that wait() found
   std::vector<Accepted> accepted_;  // to be told, when more came than one turn may take
   std::size_t accepted_in_turn_ = 0;
   std::vector<Listener*> finished_listeners_, resting_listeners_;
@@ -124,6 +138,9 @@ class alignas(64) UringEngine final : public Engine {
   std::atomic<bool> woken_{false};
   base::Instant now_ = base::read_clock();
   Counters counters_;
+  bool failed_ = false;
+  // For what is asked of an engine that has failed.
+  const std::unique_ptr<io_uring_sqe> nowhere_ = std::make_unique<io_uring_sqe>();
 };
 
 // Whether io_uring does here what the engine needs, by trying it on a ring of its own.

@@ -110,6 +110,8 @@ void UringEngine::tell_accepted(std::size_t most) {
 
 void UringEngine::close_listener(Listener& listener) { end_listener(listener, kClosing); }
 void UringEngine::leave_listener(Listener& listener) { end_listener(listener, kLeaving); }
+// It is cancelled by its own mark, whatever its descriptor is by now.
+void UringEngine::forget_listener(Listener& listener) { end_listener(listener, kLeaving); }
 
 void UringEngine::end_listener(Listener& listener, std::uint16_t how) {
   if (listener.flags & kEnding) return;
