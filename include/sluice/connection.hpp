@@ -16,8 +16,11 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/authentication.hpp>
 #include <sluice/bytes.hpp>
 #include <sluice/export.hpp>
+#include <sluice/headers.hpp>
+#include <sluice/result.hpp>
 
 namespace sluice {
 
@@ -48,6 +51,20 @@ enum class SendStatus : std::uint8_t {
   gone,         // there is no such connection any more
 };
 
+// What the application calls a send by; told again in its SendResult. 0 where none is given.
+struct SendTag {
+  std::uint64_t value = 0;
+};
+
+// How a send ended; see Server::on_asynchronous.
+struct SendResult {
+  std::size_t bytes = 0;  // of the message
+  // None: the kernel has all of it. Else why it never will: Errc::slow_reader where
+  // options.slow_reader dropped it, Errc::gone or the socket's error when the connection went.
+  Error error = {};
+  std::uint64_t tag = 0;
+};
+
 class SLUICE_API Connection {
  public:
   Connection() = default;  // no connection: everything answers gone
@@ -62,7 +79,15 @@ class SLUICE_API Connection {
   std::string ip() const;  // "127.0.0.1", "::1"; empty for a local stream
   std::uint16_t port() const;
   std::string_view protocol() const;  // sub-protocol, or empty
-  std::string_view url() const;       // path of the WebSocket; empty for plain HTTP
+  // Path of the WebSocket, with `?` and its query where options.keep_headers; empty for plain HTTP.
+  std::string_view url() const;
+  // The fields of the handshake's request: in on_handshake and on_connect (on the handler's
+  // thread) always, anywhere and later with options.keep_headers; else none.
+  Headers headers() const;
+
+  // Who opened the WebSocket, and by which scheme. Of plain HTTP each request has its own:
+  // HttpRequest::authentication.
+  Identity authentication() const;
 
   std::string local_ip() const;
   std::uint16_t local_port() const;
@@ -75,6 +100,14 @@ class SLUICE_API Connection {
   // one thread arrive in call order.
   SendStatus write_data(std::string_view text);
   SendStatus write_data(Bytes bytes, std::size_t fragment_size = 0);
+  SendStatus write_data(std::string_view text, SendTag tag);
+  SendStatus write_data(Bytes bytes, SendTag tag, std::size_t fragment_size = 0);
+  // The same, and returns when the kernel has all of it. It is queued whatever else waits (the
+  // caller's waiting bounds that) and never dropped for slowness. Errc::would_deadlock on a thread
+  // of a server, Errc::timed_out (it may still go out), Errc::gone or the socket's error when the
+  // connection went, Errc::mailbox_full.
+  Result<void> write_and_wait(std::string_view text, std::chrono::milliseconds timeout);
+  Result<void> write_and_wait(Bytes bytes, std::chrono::milliseconds timeout);
   // At most 125 bytes of payload go out.
   SendStatus ping(std::string_view payload = {});
   // Begins the closing handshake. `code` as RFC 6455 section 7.4 permits, else 1000; `reason` is
@@ -82,6 +115,10 @@ class SLUICE_API Connection {
   SendStatus close(std::uint16_t code = 1000, std::string_view reason = {});
   // Ends the connection at once, without a Close frame.
   SendStatus disconnect();
+
+  // Bytes of a connection that on_unknown_protocol accepted; they are copied. would_block: more
+  // than limits.send_queue_bytes wait. `last`: the connection ends behind them.
+  SendStatus write_raw(Bytes bytes, bool last = false);
 
   SendStatus subscribe(std::string_view channel);
   SendStatus unsubscribe(std::string_view channel);

@@ -54,6 +54,7 @@ enum class Errc : std::int32_t {
   not_found = 84,
   not_regular_file = 85,
   outside_root = 86,
+  disk_full = 87,  // or the quota
 
   // HTTP messages (RFC 9110, 9112).
   http_bad_request_line = 100,
@@ -99,6 +100,19 @@ enum class Errc : std::int32_t {
   http_method_not_implemented = 140,
   http_body_truncated = 141,  // the peer ended the stream inside a message
 
+  // Multipart bodies (RFC 7578).
+  multipart_bad_boundary = 144,   // none, or one that RFC 2046 does not allow
+  multipart_bad_delimiter = 145,  // neither `--` nor a line end follows a boundary
+  multipart_bad_head = 146,       // of a part
+  multipart_bad_encoding = 147,   // a Content-Transfer-Encoding that changes bytes
+  multipart_head_too_large = 148,
+  multipart_too_many_parts = 149,
+  multipart_truncated = 150,     // the body ended in front of its last delimiter
+  upload_bad_name = 151,         // a file name that nothing safe can be made of
+  upload_field_too_large = 152,  // limits.upload_field_bytes, upload_fields_bytes
+  upload_file_too_large = 153,   // limits.upload_file_bytes
+  upload_exists = 154,           // a file of that name, and ExistingFile::refuse
+
   // Admission and time.
   header_timeout = 160,
   body_timeout = 161,
@@ -114,9 +128,16 @@ enum class Errc : std::int32_t {
   host_not_served = 171,
   handler_stalled = 172,
   slow_reader = 173,
-  url_reserved = 180,    // the best match is a reservation that nobody has registered
-  group_inactive = 181,  // the URL group, or its server session, is switched off
-  no_queue = 182,        // the URL group is bound to no request queue
+  rate_limited = 174,       // too many requests in the time that a rule gives them
+  shard_lost = 175,         // a shard's engine has failed, or its handler holds it
+  listener_lost = 176,      // a listening socket has gone under its number
+  would_block = 177,        // the peer has not taken what was sent before: nothing was queued
+  bad_event = 178,          // a server-sent event that cannot be written down
+  url_reserved = 180,       // the best match is a reservation that nobody has registered
+  group_inactive = 181,     // the URL group, or its server session, is switched off
+  no_queue = 182,           // the URL group is bound to no request queue
+  heartbeat_timeout = 183,  // no pong within heartbeat.timeout
+  write_timeout = 184,      // the peer took nothing for options.write_timeout
 
   // WebSocket (RFC 6455).
   ws_bad_handshake = 200,
@@ -137,6 +158,7 @@ enum class Errc : std::int32_t {
   ws_message_too_big = 215,
   ws_too_many_fragments = 216,
   ws_abnormal_closure = 217,
+  ws_bad_deflate = 218,
 
   // Authentication (RFC 9110 section 11, 7616, 7617, 6750, 7519).
   auth_required = 230,       // no credentials
@@ -151,6 +173,23 @@ enum class Errc : std::int32_t {
   auth_not_yet_valid = 239,
   auth_bad_claim = 240,  // issuer, audience or subject
   auth_bad_key = 241,    // a key that cannot be used
+
+  // API keys.
+  key_revoked = 245,
+  key_expired = 246,       // or replaced, and its grace is over
+  key_address = 247,       // not from this address
+  key_scope = 248,         // it does not cover what was asked for
+  key_throttled = 249,     // its rate is used up
+  keys_unavailable = 250,  // the store fails, or has not been read yet
+  no_such_key = 251,
+  too_many_keys = 252,
+
+  // Forwarding (RFC 9110 section 15.6.3, 15.6.5).
+  upstream_unreachable = 260,  // no connection, or its name has no address
+  upstream_broken = 261,       // it ended, or was reset, in front of or in its answer
+  upstream_bad_answer = 262,   // what it says is no HTTP answer to this
+  upstream_timeout = 263,
+  upstream_none = 264,  // nobody to forward to
 };
 
 // One row of the table.

@@ -16,6 +16,10 @@ namespace sluice {
 // Order is kept; names are compared without regard to case.
 class SLUICE_API Headers {
  public:
+  Headers() = default;
+  // As they were received: not judged.
+  explicit Headers(std::vector<std::pair<std::string, std::string>> list)
+      : list_(std::move(list)) {}
   // Appends one field. Errc::http_bad_field_name or http_response_splitting when it may not be
   // sent, http_framing_field for Content-Length, Transfer-Encoding and Connection: nothing is added
   // then.

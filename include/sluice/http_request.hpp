@@ -12,8 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/api_keys.hpp>
+#include <sluice/authentication.hpp>
 #include <sluice/bytes.hpp>
 #include <sluice/export.hpp>
+#include <sluice/upload.hpp>
 
 namespace sluice {
 
@@ -57,8 +60,10 @@ class SLUICE_API HttpRequest {
   // The routing path: decoded once, dot segments removed, %2F, %5C and %25 kept encoded. Routes,
   // files and all checks use this.
   std::string_view document() const;
-  std::string_view raw_target() const;  // as it was sent
-  std::string_view query() const;       // raw, without the question mark
+  // As it was sent, but for credentials (authentication.session, .url, an API key in the query):
+  // those are `***`.
+  std::string_view raw_target() const;
+  std::string_view query() const;  // raw, without the question mark
   // The first parameter of that name, decoded; nullopt when absent or malformed.
   std::optional<std::string_view> parameter(std::string_view name) const;
   std::vector<std::pair<std::string_view, std::string_view>> parameters() const;
@@ -71,6 +76,12 @@ class SLUICE_API HttpRequest {
   bool has_header(std::string_view name) const;
   std::vector<std::pair<std::string_view, std::string_view>> headers() const;
   std::string_view host() const;
+  // PrefixOptions::context of the URL prefix that the request belongs to.
+  std::uint64_t url_context() const;
+  // Who asks; nobody in particular without authentication.
+  const Identity& authentication() const;
+  // The valid API key that it came with; empty without one, or where none is asked for.
+  const ApiKeyIdentity& api_key() const;
   std::optional<std::string_view> cookie(std::string_view name) const;
   std::string_view content_type() const;
   std::optional<std::uint64_t> content_length() const;
@@ -81,6 +92,12 @@ class SLUICE_API HttpRequest {
   std::vector<ContentRange> ranges(std::uint64_t size) const;
 
   RequestBody body() const;
+  // Of a form (multipart/form-data) with BodyMode::whole, in their order; else empty. A form that
+  // breaks its rules, or the limits of uploads, was refused before the handler.
+  const std::vector<FormField>& fields() const;
+  const std::vector<UploadedFile>& files() const;
+  // The first field of that name.
+  std::optional<std::string_view> field(std::string_view name) const;
 
   std::string remote_ip() const;
   std::uint16_t remote_port() const;

@@ -10,6 +10,7 @@
 #include <istream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,8 @@
 #include <sluice/bytes.hpp>
 #include <sluice/error.hpp>
 #include <sluice/export.hpp>
+#include <sluice/response_cache.hpp>
+#include <sluice/result.hpp>
 
 namespace sluice {
 
@@ -28,6 +31,13 @@ class Late;
 
 class Reply;
 class BodyWriter;
+class EventStream;
+struct EventStreamOptions;
+
+// Fills a part of `room` (never empty) with the next bytes of a body and says how many; 0: that was
+// the last. An error, or what it throws (on_exception), ends the response: a 500 if nothing was
+// sent yet, else the connection is closed.
+using BodyProducer = std::function<Result<std::size_t>(std::span<std::byte> room)>;
 
 using FileTime = std::chrono::system_clock::time_point;
 
@@ -49,6 +59,7 @@ class SLUICE_API ResponseBase {
   void set_text(std::string_view text);
   void set_text(std::string&& text);
   void set_stream(std::unique_ptr<std::istream> source, std::optional<std::uint64_t> length);
+  void set_producer(BodyProducer producer, std::optional<std::uint64_t> length);
   void set_file(std::string_view path);
   void set_type(std::string_view type);
   void add_field(std::string_view name, std::string_view value);
@@ -57,6 +68,7 @@ class SLUICE_API ResponseBase {
   void add_trailer(std::string_view name, std::string_view value);
   void set_range(std::optional<std::uint64_t> first, std::optional<std::uint64_t> last,
                  std::optional<std::uint64_t> length);
+  void set_cache(Cache policy, std::chrono::milliseconds ttl);
 
   core::Exchange* exchange_;
 };
@@ -76,12 +88,24 @@ class ResponseSetters : public ResponseBase {
   Self& content_text(const char* text) { return set_text(std::string_view(text)), self(); }
   Self& content_text(std::string&& text) { return set_text(std::move(text)), self(); }
   Self& content_type(std::string_view type) { return set_type(type), self(); }
-  // The body is read from `source`, off the shards, at the client's pace. Without `length` a
-  // seekable stream is measured from where it stands; any other is sent chunked. A content range
-  // tells its length: too short a stream ends the connection.
+  // The body is read from `source`, in pieces of 64 KiB, on the file pool and at the client's pace;
+  // it goes there too, when all was sent or the client has gone (on the shard, if the pool has too
+  // much to do). Without `length` a seekable stream is measured from where it stands; any other is
+  // sent chunked, under HTTP/1.0 until the connection closes. A seekable stream is ranged by the
+  // server; ETag and Last-Modified that were set are compared with the request's preconditions. A
+  // content range tells its length: too short a stream ends the connection. One that breaks before
+  // anything was sent is a 500.
   Self& content_stream(std::unique_ptr<std::istream> source,
                        std::optional<std::uint64_t> length = std::nullopt) {
     return set_stream(std::move(source), length), self();
+  }
+  // The body is made by `producer`: one call after the other, on the file pool, with room for 64
+  // KiB, each when the client has taken what came before. It may compute and read disks; what waits
+  // for other things for long keeps a thread from them and had better use stream(). With `length`
+  // it is asked for so many bytes and no more, without it is chunked. It goes as a `source` does.
+  Self& content_producer(BodyProducer producer,
+                         std::optional<std::uint64_t> length = std::nullopt) {
+    return set_producer(std::move(producer), length), self();
   }
   // A file of the server: validators, ranges, preconditions, media type and precompressed siblings
   // are done by the server. A path that is missing or no regular file answers 404.
@@ -107,9 +131,16 @@ class ResponseSetters : public ResponseBase {
   Self& content_range_instance_length(std::uint64_t size) {
     return set_range({}, {}, size), self();
   }
-  // Sent behind a chunked body (content_stream without a length).
+  // Sent behind a chunked body (content_stream or content_producer without a length).
   Self& trailer(std::string_view name, std::string_view value) {
     return add_trailer(name, value), self();
+  }
+  // Whether this answer is given again without the handler, and for how long; kept are answers to
+  // GET that are complete in one call, with the rules of docs/adr/0024. See
+  // Settings::response_cache.
+  Self& cache(std::chrono::milliseconds ttl) { return cache(Cache::time_to_live, ttl); }
+  Self& cache(Cache policy, std::chrono::milliseconds ttl = {}) {
+    return set_cache(policy, ttl), self();
   }
 
  protected:
@@ -128,6 +159,11 @@ class SLUICE_API HttpResponse : public ResponseSetters<HttpResponse> {
   // The head leaves now (what was set so far, no body), the body through the writer, from any
   // thread.
   BodyWriter stream();
+  // Server-sent events (sluice/event_stream.hpp): the head leaves now, with Content-Type
+  // text/event-stream, Cache-Control: no-cache unless one was set, X-Accel-Buffering: no. To HEAD
+  // that is all.
+  EventStream event_stream();
+  EventStream event_stream(const EventStreamOptions& options);
 
   HttpResponse(const HttpResponse&) = delete;
   HttpResponse& operator=(const HttpResponse&) = delete;
@@ -150,6 +186,8 @@ class SLUICE_API Reply : public ResponseSetters<Reply> {
   Errc send();
   // Answers later still, bit by bit.
   BodyWriter stream();
+  EventStream event_stream();
+  EventStream event_stream(const EventStreamOptions& options);
   // Runs once, on the owning shard, when the client or the server goes before the answer is
   // complete.
   void on_abort(std::function<void()> handler);
