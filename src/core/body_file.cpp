@@ -17,7 +17,9 @@ namespace sluice::core {
 namespace {
 
 Error failed(std::string what, int number) {
-  const Errc code = number == EMFILE || number == ENFILE ? Errc::too_many_files : Errc::io_failed;
+  Errc code = Errc::io_failed;
+  if (number == EMFILE || number == ENFILE) code = Errc::too_many_files;
+  if (number == ENOSPC || number == EDQUOT || number == EFBIG) code = Errc::disk_full;
   return {code, std::move(what) + ": " + std::system_category().message(number)};
 }
 
@@ -30,7 +32,8 @@ std::string folder() {
 
 Result<std::unique_ptr<BodyFile>> BodyFile::make() {
   const std::string where = folder();
-  int fd = -1;
+  std::unique_ptr<BodyFile> made(new BodyFile());  // while there is nothing to be closed
+  int& fd = made->fd_;
 #ifdef O_TMPFILE
   fd = ::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
 #endif
@@ -41,12 +44,12 @@ Result<std::unique_ptr<BodyFile>> BodyFile::make() {
     if (fd < 0) return failed("no temporary file for a request body in " + where, errno);
     ::unlink(name.c_str());
   }
-  return std::unique_ptr<BodyFile>(new BodyFile(fd));
+  return made;
 }
 
 BodyFile::~BodyFile() {
   if (mapping_ != nullptr) ::munmap(mapping_, static_cast<std::size_t>(size_));
-  ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);
 }
 
 Result<void> BodyFile::write(Bytes bytes) {

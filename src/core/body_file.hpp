@@ -25,8 +25,8 @@ class BodyFile {
   std::uint64_t size() const { return size_; }
 
  private:
-  explicit BodyFile(int fd) : fd_(fd) {}
-  int fd_;
+  BodyFile() = default;
+  int fd_ = -1;
   std::uint64_t size_ = 0;
   void* mapping_ = nullptr;
 };

@@ -57,6 +57,13 @@ class Channels {
  public:
   Channel* find(std::string_view name);
   const Channel& at(std::uint32_t index) const { return *table_[index]; }
+  // Calls `each(const Channel&)`; nobody may subscribe or leave meanwhile.
+  template <class F>
+  void for_each(F&& each) const {
+    for (const auto& channel : table_) {
+      if (channel) each(*channel);
+    }
+  }
   // False when it was subscribed already.
   bool subscribe(WebSocket& socket, std::string_view name);
   bool unsubscribe(WebSocket& socket, std::string_view name);

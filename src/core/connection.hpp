@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 
+#include <sluice/authentication.hpp>
 #include <sluice/connection.hpp>
 #include <sluice/error.hpp>
 
@@ -22,8 +23,11 @@
 
 namespace sluice::core {
 
+class Bandwidth;
 class Shard;
 class WebSocket;
+struct DeflateContexts;
+struct UrlGroupView;
 struct PoolQueue;
 
 // A connection that has become a byte stream is that stream. Laid out so that ten thousand idle
@@ -55,6 +59,8 @@ class Connection : public ByteStream {
   bool on_own_shard() const;
 
   Mailbox& mailbox() const { return *destination().home->mailbox; }
+  // Null: nobody in particular. Lives as long as the connection.
+  const Identity* identity() const;
   // Views live as long as the connection.
   const Destination& destination() const {
     return *std::atomic_ref(destination_).load(std::memory_order_acquire);
@@ -74,8 +80,24 @@ class Connection : public ByteStream {
   void set_destination(DestinationRef destination);
   // From attach() until it has ended.
   WebSocket* websocket() const;
+  // Who opened the WebSocket. Once, before any of its events.
+  void set_identity(const Identity& identity);
   // Made at the first call, on the shard or in a handler of this connection.
   std::any& data();
+  // False: the group has as many connections as it may have. Counted once, until leave_groups().
+  bool enter_group(const UrlGroupView& group);
+  void leave_groups();
+  // Whose limit of bandwidth what is sent from now on counts for, beside the server's. Null: none.
+  void charge(const std::shared_ptr<Bandwidth>& group);
+  const std::shared_ptr<Bandwidth>& bandwidth() const;
+  // There is a limit of bandwidth: all that is sent is looked at.
+  bool is_paced() const { return paced_; }
+  void pace() { paced_ = true; }
+  // Of this WebSocket's messages, where its URL group says it; else 0.
+  std::uint64_t message_bytes() const;
+  void limit_messages(std::uint64_t bytes);
+  // What its compressed messages refer to, with context takeover. Made at the first call.
+  DeflateContexts& deflate_contexts();
   // Events that wait for the thread pool. Made on the shard, before any of them runs.
   PoolQueue& pool_queue();
 
@@ -126,13 +148,15 @@ class Connection : public ByteStream {
   bool linger_ : 1 = false;       // with a FIN first, and reading on until the peer's
   bool lingering_ : 1 = false;    // the FIN has been sent
   bool close_called_ : 1 = false, closed_ : 1 = false;
+  bool paced_ : 1 = false;
 
  private:
   std::atomic<std::uint32_t> refs_{1};
   const std::uint32_t created_seconds_;
   // Written on the shard, which may read it plainly.
   mutable const Destination* destination_;
-  std::unique_ptr<Extras> extras_;
+  // Made at the first use, on the shard or in a handler of this connection.
+  std::atomic<Extras*> extras_{nullptr};
 };
 
 }  // namespace sluice::core

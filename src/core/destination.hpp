@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 #include <sluice/server.hpp>
 
 #include "core/endpoint.hpp"
+#include "proto/ws/permessage_deflate.hpp"
 
 namespace sluice::core {
 
@@ -28,6 +30,9 @@ struct Destination {
   Endpoint local;
   std::string url, protocol;                    // of a WebSocket; empty before
   const WebSocketHandlers* handlers = nullptr;  // valid as long as the WebSocket is open
+  std::unique_ptr<const Headers> fields;        // of the handshake, with options.keep_headers
+  // Of a WebSocket; nothing: its messages are not compressed.
+  std::optional<ws::DeflateParameters> deflate;
 
  private:
   friend class DestinationRef;
@@ -76,12 +81,19 @@ class Destinations {
   // Before anything was asked for. The first 256 are remembered as long as this lives.
   DestinationRef of(const Endpoint& local);
   DestinationRef of(const Endpoint& local, std::string_view url, std::string_view protocol,
-                    const WebSocketHandlers& handlers);
+                    const WebSocketHandlers& handlers,
+                    const std::optional<ws::DeflateParameters>& deflate = {});
+  // One WebSocket's own, which knows its handshake.
+  DestinationRef with_fields(const Endpoint& local, std::string_view url, std::string_view protocol,
+                             const WebSocketHandlers& handlers, Headers fields,
+                             const std::optional<ws::DeflateParameters>& deflate = {}) const;
 
  private:
   static constexpr std::size_t kPlain = 256, kPlaces = 64;
   DestinationRef make(const Endpoint& local, std::string_view url, std::string_view protocol,
-                      const WebSocketHandlers* handlers) const;
+                      const WebSocketHandlers* handlers,
+                      std::unique_ptr<const Headers> fields = nullptr,
+                      const std::optional<ws::DeflateParameters>& deflate = {}) const;
 
   Home* const home_;
   std::vector<DestinationRef> plain_;  // by local address

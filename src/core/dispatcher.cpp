@@ -1,7 +1,9 @@
 // core/dispatcher.cpp - the pool's threads and queues.
 #include "core/dispatcher.hpp"
 
+#include "base/signals.hpp"
 #include "core/connection.hpp"
+#include "core/request_queue.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
 
@@ -16,8 +18,8 @@ constinit thread_local std::size_t event_bytes = 0;
 bool ThreadPool::on_pool_thread() { return pool_thread; }
 std::size_t& ThreadPool::sent_by_event() { return event_bytes; }
 
-ThreadPool::ThreadPool(std::uint32_t threads, std::size_t queue_length)
-    : queue_length_(queue_length) {
+ThreadPool::ThreadPool(std::uint32_t threads) {
+  const base::SignalsBlocked blocked;
   for (std::uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -35,8 +37,9 @@ void ThreadPool::stop() {
 
 ThreadPool::Verdict ThreadPool::submit(Connection& connection, PoolQueue::Event event) {
   std::lock_guard lock(mutex_);
-  if (event.request && waiting_requests_ >= queue_length_) return Verdict::refused;
-  if (event.request) ++waiting_requests_;
+  if (event.queue && event.queue->admit(false) == RequestQueue::Admission::full) {
+    return Verdict::refused;
+  }
   PoolQueue& queue = connection.pool_queue();
   queue.bytes += event.bytes;
   queue.events.push_back(std::move(event));
@@ -62,7 +65,7 @@ void ThreadPool::run() {
     PoolQueue& queue = connection->pool_queue();
     PoolQueue::Event event = std::move(queue.events.front());
     queue.events.pop_front();
-    if (event.request) --waiting_requests_;
+    if (event.queue) event.queue->leave();
     lock.unlock();
 
     event_bytes = 0;
@@ -96,13 +99,14 @@ void ThreadPool::run() {
   }
 }
 
-Dispatcher::Dispatcher(ServerSession& session) : session_(session) {}
+Dispatcher::Dispatcher(ServerSession& session)
+    : session_(session), names_handlers_(session.settings.names_handlers) {}
 Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::start() {
   const SessionSettings& settings = session_.settings;
   if (settings.dispatch != Dispatch::thread_pool) return;
-  pool_ = std::make_unique<ThreadPool>(settings.thread_pool_size, settings.fine_tune.queue_length);
+  pool_ = std::make_unique<ThreadPool>(settings.thread_pool_size);
 }
 
 void Dispatcher::stop() {

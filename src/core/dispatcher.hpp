@@ -22,6 +22,7 @@
 namespace sluice::core {
 
 class Connection;
+class RequestQueue;
 class ServerSession;
 
 // Events of one connection that wait for the pool.
@@ -30,7 +31,7 @@ struct PoolQueue {
     base::Task work;  // on a pool thread
     base::Task done;  // on the shard, afterwards
     std::size_t bytes = 0;
-    bool request = false;
+    RequestQueue* queue = nullptr;  // of a request, which waits there and is kept by its exchange
   };
   std::deque<Event> events;
   std::size_t bytes = 0;
@@ -43,7 +44,7 @@ class ThreadPool {
   static constexpr std::size_t kEvents = 64;
   static constexpr std::size_t kBytes = 256 * 1024;
 
-  ThreadPool(std::uint32_t threads, std::size_t queue_length);
+  explicit ThreadPool(std::uint32_t threads);
   // Runs what waits, then ends the threads. Nothing is submitted meanwhile.
   ~ThreadPool();
   void stop();
@@ -59,11 +60,9 @@ class ThreadPool {
 
  private:
   void run();
-  const std::size_t queue_length_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Connection*> connections_;  // each holds a reference
-  std::size_t waiting_requests_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
@@ -84,6 +83,8 @@ class Dispatcher {
     const Connection* before = std::exchange(running_, &connection);
     bool fine = true;
     try {
+      if (names_handlers_) [[unlikely]]
+        Shard::handler_begins(name);
       work();
     } catch (...) {
       threw(connection, std::current_exception());
@@ -104,6 +105,7 @@ class Dispatcher {
   void threw(Connection& connection, const std::exception_ptr& what);
   static thread_local constinit const Connection* running_;
   ServerSession& session_;
+  const bool names_handlers_;
   std::unique_ptr<ThreadPool> pool_;
 };
 

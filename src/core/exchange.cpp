@@ -5,6 +5,7 @@
 #include "core/connection.hpp"
 #include "core/late.hpp"
 #include "core/shard.hpp"
+#include "core/url_router.hpp"
 #include "proto/http/field_rules.hpp"
 #include "proto/http/token.hpp"
 
@@ -30,14 +31,33 @@ std::uint64_t Answer::size_of_parts() const {
   return size;
 }
 
-void Answer::clear() {
+inline void Answer::clear_values() {
   status = 200;
   error = Errc::none;
   has_type = has_date = has_range = close_connection = false;
   clear_string(fields);
   clear_string(type);
   clear_string(text);
-  if (has_extras_) clear_extras();
+}
+
+void Answer::clear() {
+  clear_values();
+  if (!has_extras_) return;
+  clear_extras();
+  has_extras_ = extras_.changes;
+}
+
+void Answer::reset() {
+  clear_values();
+  if (!has_extras_) return;
+  clear_extras();
+  extras_.changes = false;
+}
+
+void Answer::leave_cache() {
+  if (!has_extras_) return;
+  extras_.cache.reset();
+  if (const auto tap = std::move(extras_.tap)) tap->refuse();
 }
 
 void Answer::clear_extras() {
@@ -46,12 +66,15 @@ void Answer::clear_extras() {
   extras_.parts.clear();
   clear_string(extras_.file);
   extras_.source.reset();
+  if (extras_.producer) extras_.producer = nullptr;
   extras_.source_length.reset();
   extras_.stream_length.reset();
   extras_.range_first.reset();
   extras_.range_last.reset();
   extras_.range_size.reset();
   extras_.length_without_body.reset();
+  extras_.cache.reset();
+  extras_.tap.reset();
 }
 
 void Exchange::clear() {
@@ -60,17 +83,43 @@ void Exchange::clear() {
   connection = nullptr;
   head.clear();
   document = {};
+  if (urls) {
+    urls->release();
+    urls = nullptr;
+    url = nullptr;
+    url_group = nullptr;
+  }
+  if (identity) {
+    identity.scheme = AuthenticationScheme::none;
+    clear_string(identity.user);
+  }
+  if (api_key_memory) {
+    api_key = {};
+    api_key_memory.reset();
+  }
+  if (gate_state) gate_state.reset();
+  gate_place = 0;
+  if (gate) {
+    gate->release();
+    gate = nullptr;
+  }
   arena.reset();
   route = nullptr;
   params.clear();
-  answer.clear();
+  answer.reset();
   if (head_block) head_block.reset();
   if (body_block) body_block.reset();
   body = {};
   clear_string(body_text);
+  if (sink) {
+    if (!handled) sink->given_up();
+    sink.reset();
+  }
+  if (form) form.reset();
   if (body_file) body_file.reset();
   body_received = body_limit = 0;
-  body_complete = body_paused = false;
+  body_complete = body_paused = undecided = body_judged = forward_judged = handled = in_queue =
+      false;
   body_wanted_whole = true;
   if (on_data) on_data = nullptr;
   SLUICE_CHECK(late == nullptr);

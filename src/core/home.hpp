@@ -12,6 +12,7 @@
 
 #include "base/cells.hpp"
 #include "core/mailbox.hpp"
+#include "core/sends.hpp"
 
 namespace sluice::core {
 
@@ -45,6 +46,8 @@ struct Home {
   const std::shared_ptr<Mailbox> mailbox;
   const std::shared_ptr<const IdCipher> cipher;
   const std::uint32_t index;
+  // Null without `asynchronous`; set before there is a connection.
+  std::unique_ptr<PendingSends> pending_sends;
 
  private:
   ~Home() = default;

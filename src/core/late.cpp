@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/connection.hpp"
+#include "core/event_stream.hpp"
 #include "core/exchange.hpp"
 #include "core/front.hpp"
 #include "core/session.hpp"
@@ -19,6 +20,22 @@ namespace {
 std::recursive_mutex& orphans() {
   static std::recursive_mutex mutex;  // what goes may hold another late answer
   return mutex;
+}
+
+// The stream may stay open for hours, and nobody asks for its request any more.
+void forget_request(Exchange& exchange) {
+  if (!exchange.body_complete) return;
+  exchange.head.clear();
+  std::vector<http::Field>().swap(exchange.head.fields);
+  exchange.document = {};
+  exchange.params.clear();
+  exchange.arena.reset();
+  exchange.head_block.reset();
+  exchange.body_block.reset();
+  exchange.body = {};
+  std::string().swap(exchange.body_text);
+  exchange.body_file.reset();
+  exchange.form.reset();
 }
 
 }  // namespace
@@ -44,8 +61,10 @@ bool Late::on_shard() const {
 
 // The task runs on the shard, now if this is the shard, and gives one use back. A shard that has
 // ended runs nothing any more. Throws std::bad_alloc on other threads only.
+// What concerns events is never done now: who sends to many streams must not find itself in what
+// the end of one of them calls.
 bool Late::post(base::Task task) {
-  if (on_shard()) {
+  if (!events_ && on_shard()) {
     task();
     return true;
   }
@@ -104,6 +123,7 @@ void Late::deliver() {
 }
 
 void Late::handler_returned() {
+  if (begun_events_) forget_request(*exchange);
   if (send_wanted_) {
     send_wanted_ = false;
     deliver();
@@ -134,7 +154,96 @@ void Late::start() {
     return deliver();
   }
   exchange->streaming = true;
-  step(*exchange, [this] { exchange->port->begin_stream(*exchange); });
+  step(*exchange, [this] {
+    if (AnswerTap* tap = exchange->answer.tap()) tap->begin(*exchange);
+    if (exchange->answer.changes()) exchange->shard.session.response_cache->changed(*exchange);
+    exchange->port->begin_stream(*exchange);
+  });
+}
+
+Errc Late::begin_events(base::Duration heartbeat, std::string first) {
+  if (refused()) return refused_;
+  auto events = std::make_unique<EventStream>(*this, heartbeat, std::move(first));
+  State expected = State::open;
+  if (!state_.compare_exchange_strong(expected, State::streaming)) return Errc::already_replied;
+  events_ = std::move(events);
+  retain();
+  try {
+    if (post([this] { start_events(), release(); })) return Errc::none;
+  } catch (const std::bad_alloc&) {
+    events_.reset();
+    state_.store(State::open);
+    throw;
+  }
+  release();  // the last handle to go lets the exchange go
+  events_->over();
+  return Errc::gone;
+}
+
+void Late::start_events() {
+  if (over()) return events_->over();
+  const int status = exchange->answer.status;
+  const bool bodyless = exchange->head_only || status == 204 || status == 304;
+  const bool ends = bodyless || exchange->shard.draining;
+  begun_events_ = events_.get();
+  events_->begin(exchange->shard);
+  // It may be open for hours: it has no place among the answers that are still to come, and nobody
+  // waits for it.
+  if (const auto counted = std::move(outstanding_)) counted->fetch_sub(1);
+  exchange->answer.leave_cache();
+  start();
+  if (let_go_ || !exchange->streaming) return;
+  if (ends) return end_events();
+  if (exchange->on_pool == 0) forget_request(*exchange);  // else when the handler has returned
+  if (!events_->first().empty()) put(events_->first());
+}
+
+Errc Late::offer(const base::SharedBytes& bytes) {
+  if (refused() || !streaming()) return Errc::gone;
+  // With what a post takes itself: a great many short ones count, too.
+  const std::size_t size = bytes.size() + sizeof(base::Task) + sizeof bytes;
+  const auto is_full = [this] { return full_.load() || posted_.load() >= budget_; };
+  if (is_full()) {
+    wants_room_.store(true);
+    // Asked again: what made room in between has told nobody.
+    if (is_full()) return Errc::would_block;
+  }
+  base::Task task = [this, bytes, size] {
+    posted_.fetch_sub(size);
+    put(bytes);
+    if (!full_.load() && wants_room_.load()) writable_on_shard();
+    release();
+  };
+  posted_.fetch_add(size);
+  retain();
+  try {
+    if (post(std::move(task))) return Errc::none;
+    release();
+    return Errc::gone;
+  } catch (const std::bad_alloc&) {
+    posted_.fetch_sub(size);
+    throw;
+  }
+}
+
+void Late::put(const base::SharedBytes& bytes) {
+  if (over()) return;
+  if (begun_events_) begun_events_->sent();
+  step(*exchange, [&] {
+    if (!exchange->port->write_stream_shared(*exchange, bytes)) {
+      full_.store(true);
+      wants_room_.store(true);
+    }
+  });
+}
+
+void Late::put_if_room(std::string_view text) {
+  if (!full_.load()) put(text);
+}
+
+void Late::end_events() {
+  State expected = State::streaming;
+  if (state_.compare_exchange_strong(expected, State::finished)) finish({});
 }
 
 bool Late::write(std::string_view text) {
@@ -169,10 +278,14 @@ bool Late::write(std::string_view text) {
 
 void Late::put(std::string_view text) {
   if (over()) return;
-  step(*exchange, [&] {
-    if (!exchange->port->write_stream(*exchange, as_bytes(text))) {
+  Exchange& answered = *exchange;  // what is written may end it
+  step(answered, [&] {
+    AnswerTap* tap = answered.answer.tap();
+    if (tap) tap->piece(as_bytes(text));
+    if (!answered.port->write_stream(answered, as_bytes(text))) {
       full_.store(true);
       wants_room_.store(true);
+      if (tap) tap->let_others_go();
     }
   });
 }
@@ -203,6 +316,9 @@ void Late::finish(std::string_view trailer_lines) {
   step(answered, [&] {
     let_go();
     answered.answered = true;
+    // Trailers are not kept, and so nothing is.
+    AnswerTap* tap = answered.answer.tap();
+    if (tap && trailer_lines.empty()) tap->end();
     answered.port->end_stream(answered, trailer_lines);
   });
 }
@@ -231,8 +347,10 @@ void Late::drop_handle() {
     State was = state_.exchange(State::finished);
     if (was != State::finished) {
       retain();
-      bool posted = post([this, was] {
-        if (was == State::streaming) {
+      const auto end = [this, was] {
+        if (was == State::streaming && events_) {
+          finish({});  // it is complete whenever it ends
+        } else if (was == State::streaming) {
           break_off();
         } else if (over()) {
           let_go();
@@ -240,7 +358,15 @@ void Late::drop_handle() {
           abandon();
         }
         release();
-      });
+      };
+      bool posted = true;
+      try {
+        posted = post(end);
+      } catch (const std::bad_alloc&) {
+        if (!on_shard()) throw;
+        retain();
+        end();  // without memory for a later time it is done now
+      }
       if (!posted) {
         orphan();
         release();
@@ -255,6 +381,7 @@ void Late::drop_handle() {
 void Late::let_go() {
   if (let_go_) return;
   let_go_ = true;
+  if (auto* events = std::exchange(begun_events_, nullptr)) events->over();
   Exchange* held = std::exchange(exchange, nullptr);
   if (outstanding_) outstanding_->fetch_sub(1, std::memory_order_relaxed);
   forget_handlers();
@@ -278,9 +405,26 @@ void Late::on_abort(std::function<void()> handler) {
 }
 
 void Late::on_writable(std::function<void()> handler) {
-  std::lock_guard lock(mutex_);
-  has_handlers_.store(true, std::memory_order_release);
-  if (!aborted()) on_writable_ = std::move(handler);
+  {
+    std::lock_guard lock(mutex_);
+    has_handlers_.store(true, std::memory_order_release);
+    if (aborted()) return;
+    on_writable_ = std::move(handler);
+  }
+  // Room that came before there was a handler is told of now; always by a post, since who sets one
+  // does not expect to find himself in it.
+  if (!wants_room_.load() || full_.load() || posted_.load() >= budget_ || !mailbox_) return;
+  retain();
+  try {
+    const bool posted = mailbox_->post_always([this] {
+      if (!over() && !full_.load()) writable_on_shard();
+      release();
+    });
+    if (!posted) release();
+  } catch (const std::bad_alloc&) {
+    release();
+    throw;
+  }
 }
 
 // They may hold the very handle that keeps this alive; they go outside of the lock.
@@ -305,26 +449,11 @@ void Late::aborted_on_shard() {
     }
   }
   forget_handlers();
-  if (handler) {
-    try {
-      handler();
-    } catch (...) {
-      if (exchange && exchange->connection) {
-        exchange->shard.session.threw(*exchange->connection, std::current_exception());
-      }
-    }
-  }
+  if (handler) call(handler);
+  if (auto* events = std::exchange(begun_events_, nullptr)) events->over();
 }
 
-void Late::writable_on_shard() {
-  full_.store(false);
-  if (!wants_room_.exchange(false)) return;
-  std::function<void()> handler;
-  {
-    std::lock_guard lock(mutex_);
-    handler.swap(on_writable_);
-  }
-  if (!handler) return;
+void Late::call(const std::function<void()>& handler) {
   try {
     handler();
   } catch (...) {
@@ -332,6 +461,19 @@ void Late::writable_on_shard() {
       exchange->shard.session.threw(*exchange->connection, std::current_exception());
     }
   }
+}
+
+void Late::writable_on_shard() {
+  full_.store(false);
+  if (!wants_room_.load()) return;
+  std::function<void()> handler;
+  {
+    std::lock_guard lock(mutex_);
+    if (!on_writable_) return;  // on_writable() looks when there is one
+    wants_room_.store(false);
+    handler.swap(on_writable_);
+  }
+  call(handler);
   // It is called each time, unless it has set another or the answer is complete.
   std::lock_guard lock(mutex_);
   if (!on_writable_ && !let_go_ && !aborted()) on_writable_.swap(handler);

@@ -36,6 +36,9 @@ class Registry {
     }
   }
   std::size_t size() const { return count_; }  // shard only
+  // Shard only: slots are numbered from 0; null where nobody is, also behind the last.
+  std::uint32_t slots() const { return std::uint32_t(entries_.size()); }
+  Connection* at(std::uint32_t slot) const { return slot < slots() ? in(entries_[slot]) : nullptr; }
 
  private:
   // A connection, or with the lowest bit set the generation of the last one that was here.

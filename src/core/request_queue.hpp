@@ -11,15 +11,9 @@
 #include <string_view>
 
 #include <sluice/result.hpp>
+#include <sluice/settings.hpp>
 
 namespace sluice::core {
-
-// What a request that is refused with 503 gets.
-enum class Verbosity503 : std::uint8_t {
-  basic,    // no answer: a reset
-  limited,  // 503 without a reason, then the connection is closed
-  full,     // 503 with the reason, then the connection is closed
-};
 
 class RequestQueue {
  public:

@@ -12,13 +12,14 @@ struct Router::Node {
   // What is served here.
   std::vector<std::pair<std::string, Route>> routes;  // by method
   std::string allow;
+  std::unique_ptr<Route> forward;  // for any other method
   std::unique_ptr<WebSocketHandlers> websocket;
   // {name...}: everything below.
   std::unique_ptr<Node> rest;
   std::string rest_name;
 
   bool serves(bool for_websocket) const {
-    return for_websocket ? websocket != nullptr : !routes.empty();
+    return for_websocket ? websocket != nullptr : !routes.empty() || forward != nullptr;
   }
 };
 
@@ -146,12 +147,25 @@ Result<void> Router::add_route(std::string_view method, std::string_view pattern
 Result<void> Router::add(std::string_view method, std::string_view pattern, RequestHandler handler,
                          const RouteOptions& options) {
   if (!handler) return bad_pattern(pattern, "the handler is empty");
-  return add_route(method, pattern, Route{{}, std::move(handler), {}, options});
+  return add_route(method, pattern, Route{{}, std::move(handler), {}, options, {}, -1});
 }
 
 Result<void> Router::add_native(std::string_view method, std::string_view pattern,
-                                ExchangeHandler handler, const RouteOptions& options) {
-  return add_route(method, pattern, Route{{}, {}, std::move(handler), options});
+                                ExchangeHandler handler, const RouteOptions& options,
+                                SinkMaker sink) {
+  return add_route(method, pattern,
+                   Route{{}, {}, std::move(handler), options, std::move(sink), -1});
+}
+
+Result<void> Router::add_forward(std::string_view pattern, int rule) {
+  auto node = place(pattern);
+  if (!node) return node.error();
+  if ((*node)->forward) return bad_pattern(pattern, "it is forwarded already");
+  (*node)->forward = std::make_unique<Route>();
+  (*node)->forward->name = "forward " + std::string(pattern);
+  (*node)->forward->forward = rule;
+  empty_ = false;
+  return {};
 }
 
 Result<void> Router::add_websocket(std::string_view pattern, WebSocketHandlers handlers) {
@@ -212,6 +226,7 @@ Router::Match Router::find(std::string_view method, std::string_view path, Param
       if (served == "GET") match.route = &route;
     }
   }
+  if (!match.route) match.route = node->forward.get();
   return match;
 }
 

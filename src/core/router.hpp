@@ -15,12 +15,16 @@
 #include <sluice/result.hpp>
 #include <sluice/server.hpp>
 
+#include "core/body_sink.hpp"
+
 namespace sluice::core {
 
 class Exchange;
 
 // What a service answers by itself (files): it answers the exchange, now or later.
 using ExchangeHandler = std::function<void(Exchange&)>;
+// Where the bodies of a route go: see BodySinks::open.
+using SinkMaker = std::function<std::unique_ptr<BodySink>(Exchange&)>;
 
 // One method (or the WebSocket) at one pattern.
 struct Route {
@@ -28,6 +32,8 @@ struct Route {
   RequestHandler handler;
   ExchangeHandler native;  // instead of handler
   RouteOptions options;
+  SinkMaker sink;    // instead of the session's; null: that
+  int forward = -1;  // the forwarder's rule; -1: answered here
 };
 
 using Params = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -43,7 +49,10 @@ class Router {
   Result<void> add(std::string_view method, std::string_view pattern, RequestHandler handler,
                    const RouteOptions& options);
   Result<void> add_native(std::string_view method, std::string_view pattern,
-                          ExchangeHandler handler, const RouteOptions& options);
+                          ExchangeHandler handler, const RouteOptions& options,
+                          SinkMaker sink = {});
+  // For every method that has no route of its own there, and for WebSockets that have none.
+  Result<void> add_forward(std::string_view pattern, int rule);
   Result<void> add_websocket(std::string_view pattern, WebSocketHandlers handlers);
   Result<void> add_body_mode(std::string_view prefix, const RouteOptions& options);
 

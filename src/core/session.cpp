@@ -4,50 +4,37 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/bandwidth.hpp"
+#include "core/body_sink.hpp"
 #include "core/connection.hpp"
+#include "core/event_stream.hpp"
 #include "core/exchange.hpp"
+#include "core/gate.hpp"
 #include "core/late.hpp"
+#include "core/response_cache.hpp"
 #include "core/step.hpp"
-#include "core/websocket.hpp"
-#include "proto/http/field_rules.hpp"
+#include "core/url_group.hpp"
 #include "proto/http/target.hpp"
 #include "proto/ws/handshake.hpp"
 
 namespace sluice::core {
 namespace {
 
-// A body that goes to disk is written in pieces of about this size.
-constexpr std::size_t kFilePiece = 256 * 1024;
-
 enum QueueState : int { waiting = 0, running = 1, expired = 2 };
-
-// Nothing follows the head: no body, or one of length 0.
-bool ends_with_head(const Exchange& exchange) {
-  const http::RequestHead& head = exchange.head;
-  return head.body == http::BodyKind::none ||
-         (head.body == http::BodyKind::length && head.content_length == 0);
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = char(c + 32);
-  }
-  return lower;
-}
 
 }  // namespace
 
 ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const Router& routes,
                              std::shared_ptr<const IdCipher> ids)
     : settings(std::move(in_force)),
-      head_limits{settings.limits.head_bytes, settings.limits.field_bytes, settings.limits.fields,
-                  settings.limits.target_segments},
       events(std::move(told)),
       router(routes),
       cipher(std::move(ids)),
       dispatcher(*this),
-      deferred(std::make_shared<std::atomic<std::uint32_t>>(0)) {
+      deferred(std::make_shared<std::atomic<std::uint32_t>>(0)),
+      deferred_limit(settings.limits.deferred),
+      send_queue_bytes(settings.limits.send_queue_bytes),
+      in_force_(std::make_shared<const SessionSettings>(completed(settings, nullptr))) {
   const WebSocketHandlers& own = events.websocket;
   server_takes_websockets_ = own.on_connect || own.on_message || own.on_binary ||
                              own.on_fragmented || own.on_disconnect || events.on_handshake;
@@ -55,11 +42,73 @@ ServerSession::ServerSession(SessionSettings in_force, SessionEvents told, const
 
 ServerSession::~ServerSession() = default;
 
+std::shared_ptr<const SessionSettings> ServerSession::in_force() const {
+  std::lock_guard lock(in_force_mutex_);
+  return in_force_;
+}
+
+// What follows from the others. The limit that was there is changed, so that nothing is forgiven.
+SessionSettings ServerSession::completed(SessionSettings next,
+                                         std::shared_ptr<Bandwidth> before) const {
+  if (const auto& limit = next.limits.bandwidth) {
+    next.bandwidth = before ? std::move(before) : std::make_shared<Bandwidth>(*limit);
+    next.bandwidth->set_rate(*limit);
+  }
+  const std::pair<QueueLevel, Marks> levels[] = {
+      {next.queue.text, kText}, {next.queue.binary, kBinary}, {next.queue.ping, kPing}};
+  for (const auto& [level, kind] : levels) {
+    if (level != QueueLevel::all) next.few_wait |= kind;
+    if (level == QueueLevel::last) next.last_waits |= kind;
+  }
+  return next;
+}
+
+std::shared_ptr<Gate> ServerSession::gate() const {
+  std::lock_guard lock(in_force_mutex_);
+  return gate_;
+}
+
+void ServerSession::set_gate(std::shared_ptr<Gate> gate) {
+  std::lock_guard lock(in_force_mutex_);
+  gate_ = std::move(gate);
+}
+
+void ServerSession::apply(SessionSettings next, std::shared_ptr<Gate> gate) {
+  auto made =
+      std::make_shared<const SessionSettings>(completed(std::move(next), in_force()->bandwidth));
+  deferred_limit.store(made->limits.deferred, std::memory_order_relaxed);
+  send_queue_bytes.store(made->limits.send_queue_bytes, std::memory_order_relaxed);
+  {
+    std::lock_guard lock(in_force_mutex_);
+    in_force_ = std::move(made);
+    gate_ = std::move(gate);
+  }
+  for (Shard* shard : shards) bring_up_to_date(*shard);
+}
+
+void ServerSession::bring_up_to_date(Shard& shard) const {
+  std::lock_guard lock(in_force_mutex_);
+  shard.mailbox->post_always([&shard, settings = in_force_, kept = keep(gate_)]() mutable {
+    shard.set_settings(std::move(settings));
+    shard.set_gate(std::move(kept));
+  });
+}
+
+// The one that has just been accepted included. Shards count for themselves, so that they share no
+// line that they write for each connection; of two that accept at the same time at least one sees
+// the other's, so that there are never more than the limit.
+std::uint64_t ServerSession::open_connections() const {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::uint64_t sum = 0;
+  for (const Shard* shard : shards) sum += shard->counters.connections.get();
+  return sum;
+}
+
 ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
-  std::uint64_t open = settings.limits.connections ? open_connections.fetch_add(1) + 1 : 0;
-  if (settings.limits.connections && open > *settings.limits.connections) {
+  const std::optional<std::uint64_t>& most = connection.shard().settings().limits.connections;
+  if (most && open_connections() > *most) {
     reject(&connection,
-           {Errc::too_many_connections, "limits.connections is " + std::to_string(open - 1)},
+           {Errc::too_many_connections, "limits.connections is " + std::to_string(*most)},
            connection.shard());
     return Admission::busy;
   }
@@ -71,48 +120,105 @@ ServerSession::Admission ServerSession::on_accepted(Connection& connection) {
   return accept ? Admission::accept : Admission::refuse;
 }
 
-void ServerSession::on_closed(Connection&) {
-  if (settings.limits.connections) open_connections.fetch_sub(1);
+bool ServerSession::on_unknown_protocol(Connection& connection, Bytes first) {
+  bool accept = false;
+  bool fine = dispatcher.call(connection, "on_unknown_protocol", [&] {
+    events.on_unknown_protocol(connection.handle(), first, accept);
+  });
+  return fine && accept;
 }
 
-bool ServerSession::serves_host(const Exchange& exchange) const {
-  std::string_view host = exchange.head.host;
-  // The port of the field is not compared: that of the socket has decided.
-  if (std::size_t colon = host.rfind(':'); colon != std::string_view::npos && host.back() != ']') {
-    host = host.substr(0, colon);
+void ServerSession::on_closed(Connection& connection) { connection.leave_groups(); }
+
+// Which URL prefix it belongs to. False: it was answered.
+bool ServerSession::find_url(Exchange& exchange) {
+  Shard& shard = exchange.shard;
+  const UrlSnapshot::Target& target = shard.urls.find(
+      *urls, exchange.connection->destination().local, exchange.head.host, exchange.document);
+  exchange.urls = &shard.urls.picture();
+  exchange.urls->retain();
+  exchange.url = target.entry;
+  exchange.url_group = target.group;
+  Connection& connection = *exchange.connection;
+  if (target.group && (target.group->bandwidth || connection.is_paced())) {
+    connection.charge(target.group->bandwidth);
   }
-  std::string wanted = lower_case(host);
-  std::uint16_t port = exchange.connection->destination().local.port;
-  return std::any_of(hosts.begin(), hosts.end(), [&](const ServedHost& served) {
-    return served.port == port && (served.name.empty() || served.name == wanted);
-  });
+  if (target.refused == Errc::none) return true;
+  respond_error(exchange, target.refused);
+  return false;
 }
 
 BodyPlan ServerSession::on_head(Exchange& exchange) {
   constexpr BodyPlan kAnswered{BodyPlan::Kind::answered, 0};
   const http::RequestHead& head = exchange.head;
   exchange.shard.counters.requests.add();
+  exchange.gate = exchange.shard.gate();
+  if (exchange.gate) exchange.gate->retain();
   exchange.head_only = head.method == http::Method::head;
   if (head.method == http::Method::connect || head.method == http::Method::trace) {
     respond_error(exchange, Errc::http_method_not_implemented);
     return kAnswered;
   }
-  if (!hosts.empty() && !serves_host(exchange)) {
-    respond_error(exchange, Errc::host_not_served);
-    return kAnswered;
-  }
   if (head.form == http::TargetForm::asterisk) {
     exchange.document = "*";
   } else {
-    auto path = http::routing_path(head.path, settings.limits.target_segments, exchange.arena);
+    auto path = http::routing_path(head.path, exchange.shard.settings().limits.target_segments,
+                                   exchange.arena);
     if (!path.is_done()) {
       respond_error(exchange, path.is_bad() ? path.error() : Errc::http_bad_target);
       return kAnswered;
     }
     exchange.document = path.value();
   }
+  if (exchange.gate) exchange.gate->gate().on_path(exchange);
+  if (urls && !find_url(exchange)) return kAnswered;
+  if (exchange.gate) {
+    switch (exchange.gate->gate().admit(exchange)) {
+      case Gate::Verdict::pass:
+        break;
+      case Gate::Verdict::answered:
+        return kAnswered;
+      case Gate::Verdict::later:
+        exchange.undecided = true;
+        return {BodyPlan::Kind::later, 0};
+    }
+  }
+  return decide(exchange);
+}
+
+void ServerSession::go_on(Exchange& exchange) {
+  if (!exchange.port || exchange.answered) return;
+  Hold<Exchange> hold(exchange);
+  exchange.undecided = false;
+  BodyPlan plan = decide(exchange);
+  if (exchange.port && plan.kind == BodyPlan::Kind::read) exchange.port->decided(exchange);
+}
+
+// What becomes of a request that may pass.
+BodyPlan ServerSession::decide(Exchange& exchange) {
+  constexpr BodyPlan kAnswered{BodyPlan::Kind::answered, 0};
+  const http::RequestHead& head = exchange.head;
+  const UrlSettings* group = exchange.url_group ? &exchange.url_group->settings : nullptr;
+  if (group && exchange.head_size > group->head_bytes) {
+    respond_error(exchange, Errc::http_head_too_large);
+    return kAnswered;
+  }
+  if (group && group->connections != kNoLimit &&
+      !exchange.connection->enter_group(*exchange.url_group)) {
+    respond_error(exchange, Errc::too_many_connections);
+    return kAnswered;
+  }
+  if (group && !exchange.url_group->queue->active()) {
+    return wait_in_queue(exchange, *exchange.url_group->queue);
+  }
+  BodyPlan plan;
+  if (ResponseCache* cache = cache_in_use.load(std::memory_order_acquire)) [[unlikely]] {
+    if (is_cached(exchange, *cache, plan)) return plan;
+  }
+  if (forwarder && !exchange.forward_judged && forwarder->take(exchange, plan)) return plan;
   if (head.upgrade && ws::is_upgrade(head) && try_upgrade(exchange)) return kAnswered;
-  if (!router.empty()) {
+  if (!exchange.ends_with_head() && !is_body_wanted(exchange, plan)) return plan;
+  if (!exchange.route && !router.empty()) {
     Router::Match match = router.find(head.method_text, exchange.document, exchange.params);
     exchange.route = match.route;
     if (!match.route && match.path_known) {
@@ -120,13 +226,28 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
       return kAnswered;
     }
   }
+  // An empty body is a file, too, where a route takes files.
+  const bool is_taken = exchange.route && exchange.route->sink;
+  if (is_taken && !is_body_wanted(exchange, plan)) return plan;
   const RouteOptions* options =
       exchange.route ? &exchange.route->options : router.body_mode(exchange.document);
-  BodyPlan plan;
-  plan.limit = settings.limits.body_bytes;
+  plan.limit = group ? group->body_bytes : exchange.shard.settings().limits.body_bytes;
   if (options) {
     if (options->body_bytes) plan.limit = *options->body_bytes;
     exchange.body_wanted_whole = options->body_mode == BodyMode::whole;
+  }
+  if (exchange.body_wanted_whole && !exchange.sink) {
+    if (exchange.route && exchange.route->sink) {
+      exchange.sink = exchange.route->sink(exchange);
+    } else if (body_sinks && !exchange.ends_with_head()) {
+      exchange.sink = body_sinks->open(exchange);
+    }
+    if (exchange.answered) return kAnswered;
+    // limits.body_bytes is for what is kept in memory; what the group says itself holds.
+    if (exchange.sink && !(options && options->body_bytes)) {
+      plan.limit =
+          exchange.url_group ? exchange.url_group->body_bytes.value_or(kNoLimit) : kNoLimit;
+    }
   }
   exchange.body_limit = plan.limit;
   if (head.body == http::BodyKind::length && head.content_length > plan.limit) {
@@ -140,6 +261,118 @@ BodyPlan ServerSession::on_head(Exchange& exchange) {
   return plan;
 }
 
+// False: its handler's turn.
+bool ServerSession::is_cached(Exchange& exchange, ResponseCache& cache, BodyPlan& plan) {
+  switch (cache.look_up(exchange)) {
+    case ResponseCache::Found::nothing:
+      return false;
+    case ResponseCache::Found::answered:
+      plan.kind = BodyPlan::Kind::answered;
+      return true;
+    case ResponseCache::Found::later:
+      exchange.undecided = true;
+      plan.kind = BodyPlan::Kind::later;
+      return true;
+  }
+  return false;
+}
+
+// Asks the application. False: it said no, or says so later.
+bool ServerSession::is_body_wanted(Exchange& exchange, BodyPlan& plan) {
+  if (!events.on_before_body || exchange.body_judged) return true;
+  exchange.body_judged = true;
+  Connection& connection = *exchange.connection;
+  static constexpr std::string_view kName = "on_http_upload_before_create_post_stream";
+  if (!dispatcher.uses_pool()) {
+    bool accept = true;
+    const bool fine = dispatcher.call(connection, kName, [&] {
+      events.on_before_body(connection.handle(), exchange.request(), accept);
+    });
+    if (fine && accept) return true;
+    respond_error(exchange, fine ? Errc::http_body_too_large : Errc::handler_threw);
+    plan.kind = BodyPlan::Kind::answered;
+    return false;
+  }
+  struct Outcome {
+    bool accept = true, threw = false;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  Hold<Exchange> hold(exchange);
+  PoolQueue::Event event;
+  event.work = [this, &exchange, &connection, outcome] {
+    outcome->threw = !dispatcher.call(connection, kName, [&] {
+      events.on_before_body(connection.handle(), exchange.request(), outcome->accept);
+    });
+  };
+  event.done = [this, &exchange, outcome] {
+    step(exchange, [&] {
+      if (!exchange.port) return;
+      if (!outcome->threw && outcome->accept) return go_on(exchange);
+      respond_error(exchange, outcome->threw ? Errc::handler_threw : Errc::http_body_too_large);
+    });
+    exchange.release();
+  };
+  if (dispatcher.submit(connection, std::move(event))) {
+    hold.leave();
+    exchange.undecided = true;
+    plan.kind = BodyPlan::Kind::later;
+  } else {
+    respond_error(exchange, Errc::queue_full);
+    plan.kind = BodyPlan::Kind::answered;
+  }
+  return false;
+}
+
+// --- Queues --------------------------------------------------------------------------------------
+
+BodyPlan ServerSession::wait_in_queue(Exchange& exchange, RequestQueue& queue) {
+  switch (queue.admit(true)) {
+    case RequestQueue::Admission::run:
+      return decide(exchange);  // it has just become active
+    case RequestQueue::Admission::full:
+      respond_error(exchange, Errc::queue_full);
+      return {BodyPlan::Kind::answered, 0};
+    case RequestQueue::Admission::queued:
+      break;
+  }
+  exchange.shard.in_queue.push_back(&exchange);
+  exchange.retain();
+  exchange.in_queue = exchange.undecided = true;
+  return {BodyPlan::Kind::later, 0};
+}
+
+// It waits no more. Whoever calls keeps a use of it.
+void ServerSession::leave_queue(Exchange& exchange) {
+  std::vector<Exchange*>& waiting = exchange.shard.in_queue;
+  waiting.erase(std::remove(waiting.begin(), waiting.end(), &exchange), waiting.end());
+  exchange.in_queue = false;
+  exchange.url_group->queue->leave();
+  exchange.release();
+}
+
+void ServerSession::look_at_queue(Shard& shard) {
+  const std::vector<Exchange*> waiting = shard.in_queue;
+  for (Exchange* exchange : waiting) {
+    if (!exchange->in_queue || !exchange->url_group->queue->active()) continue;
+    step(*exchange, [&] {
+      leave_queue(*exchange);
+      go_on(*exchange);
+    });
+  }
+}
+
+void ServerSession::on_drain(Shard& shard, base::Duration window) {
+  EventStream::drain_all(shard, window);
+  const std::vector<Exchange*> waiting = shard.in_queue;
+  for (Exchange* exchange : waiting) {
+    if (!exchange->in_queue) continue;
+    step(*exchange, [&] {
+      leave_queue(*exchange);
+      respond_error(*exchange, Errc::server_stopping);
+    });
+  }
+}
+
 void ServerSession::refuse_method(Exchange& exchange, std::string_view allow) {
   exchange.set_error(Errc::http_method_not_allowed);
   exchange.add_field_unchecked("Allow", allow);
@@ -150,162 +383,11 @@ void ServerSession::refuse_method(Exchange& exchange, std::string_view allow) {
   respond(exchange);
 }
 
-void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<std::byte> piece) {
-  exchange.body_received += piece.size();
-  if (exchange.body_received > exchange.body_limit) {
-    if (!exchange.answered && !exchange.late) {
-      respond_error(exchange, Errc::http_body_too_large);
-    } else {
-      exchange.port->break_off(exchange, Errc::http_body_too_large);
-    }
-    return;
-  }
-  if (!exchange.body_wanted_whole) {
-    run_on_data(exchange, &block, piece, false);
-    return;
-  }
-  bool all_of_it =
-      exchange.head.body == http::BodyKind::length && piece.size() == exchange.head.content_length;
-  if (all_of_it) {
-    exchange.body_block = base::BlockRef::share(block);
-    exchange.body = piece;
-    return;
-  }
-  exchange.body_text.append(as_text(piece));
-  bool large =
-      exchange.body_file != nullptr || exchange.body_received > settings.limits.body_memory_bytes;
-  if (large && exchange.body_text.size() >= (exchange.body_file ? kFilePiece : 1)) {
-    flush_to_file(exchange, false);
-  }
-}
-
-void ServerSession::on_body_end(Exchange& exchange) {
-  exchange.body_complete = true;
-  if (!exchange.body_wanted_whole) {
-    // A body that ended with the head: on_data is told when the handler has set it.
-    if (ends_with_head(exchange)) {
-      run_handler(exchange);
-    } else {
-      run_on_data(exchange, nullptr, {}, true);
-    }
-    return;
-  }
-  if (exchange.body_file) {
-    flush_to_file(exchange, true);
-    return;
-  }
-  if (exchange.body.empty()) exchange.body = as_bytes(exchange.body_text);
-  run_handler(exchange);
-}
-
-// Writes what was collected on the file pool; reading waits meanwhile.
-void ServerSession::flush_to_file(Exchange& exchange, bool last) {
-  struct Work {
-    std::unique_ptr<BodyFile> file;
-    std::string text;
-    Bytes mapped;
-    Error error;
-  };
-  auto work = std::make_shared<Work>();
-  work->file = std::move(exchange.body_file);
-  work->text.swap(exchange.body_text);
-  Hold<Exchange> hold(exchange);
-  if (!last) exchange.port->pause_body(exchange);
-  bool taken = body_source->run_blocking(
-      exchange.shard,
-      [work, last] {
-        if (!work->file) {
-          auto made = BodyFile::make();
-          if (!made) {
-            work->error = made.error();
-            return;
-          }
-          work->file = std::move(*made);
-        }
-        if (auto written = work->file->write(as_bytes(work->text)); !written) {
-          work->error = written.error();
-          return;
-        }
-        if (!last) return;
-        auto mapped = work->file->map();
-        if (mapped) {
-          work->mapped = *mapped;
-        } else {
-          work->error = mapped.error();
-        }
-      },
-      [this, work, last, &exchange] {
-        exchange.body_file = std::move(work->file);
-        step(exchange, [&] {
-          if (!exchange.port) return;
-          if (work->error) {
-            log(LogLevel::error, work->error.code,
-                "a request body cannot be stored: " + work->error.message());
-            respond_error(exchange, Errc::io_failed);
-          } else if (last) {
-            exchange.body = work->mapped;
-            run_handler(exchange);
-          } else {
-            exchange.port->resume_body(exchange);
-          }
-        });
-        exchange.release();
-      });
-  if (taken) return hold.leave();
-  respond_error(exchange, Errc::queue_full);
-}
-
-void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
-                                std::span<const std::byte> piece, bool last) {
-  if (!exchange.on_data) {
-    if (last) after_body(exchange);
-    return;
-  }
-  Connection& connection = *exchange.connection;
-  if (!dispatcher.uses_pool()) {
-    bool fine = dispatcher.call(connection, "on_data", [&] { exchange.on_data(piece, last); });
-    if (!fine) {
-      exchange.on_data = nullptr;
-      if (exchange.port && !exchange.answered && !exchange.late) {
-        respond_error(exchange, Errc::handler_threw);
-      }
-    }
-    if (last && exchange.port) after_body(exchange);
-    return;
-  }
-  base::Block* pinned = piece.empty() ? nullptr : block;
-  if (pinned) pinned->retain();
-  exchange.retain();
-  ++exchange.on_pool;
-  PoolQueue::Event event;
-  event.bytes = piece.size();
-  auto threw = std::make_shared<bool>(false);
-  event.work = [this, &exchange, &connection, piece, last, threw] {
-    *threw = !dispatcher.call(connection, "on_data", [&] { exchange.on_data(piece, last); });
-  };
-  event.done = [this, &exchange, pinned, last, threw] {
-    if (pinned) pinned->release();
-    step(exchange, [&] {
-      left_pool(exchange);
-      if (*threw && exchange.port && !exchange.answered && !exchange.late) {
-        respond_error(exchange, Errc::handler_threw);
-      }
-      if (last && exchange.port) after_body(exchange);
-    });
-    exchange.release();
-  };
-  dispatcher.submit(connection, std::move(event));
-}
-
-void ServerSession::after_body(Exchange& exchange) {
-  exchange.on_data = nullptr;  // what it holds goes with it, a BodyWriter perhaps
-  if (exchange.answer_after_body && !exchange.answered && !exchange.late) respond(exchange);
-}
-
 void ServerSession::run_handler(Exchange& exchange) {
   if (exchange.answered) return;
   Connection& connection = *exchange.connection;
   if (exchange.route && exchange.route->native) {
+    exchange.handled = true;
     exchange.route->native(exchange);
     return;
   }
@@ -324,11 +406,21 @@ void ServerSession::run_handler(Exchange& exchange) {
     exchange.in_handler = true;
     Hold<Exchange> hold(exchange);
     bool fine = dispatcher.call(connection, name, [&] {
+      tell_fields(exchange);
+      exchange.handled = true;
       handler(connection.handle(), exchange.request(), exchange.response());
     });
     after_handler(exchange, !fine);
   } else {
     run_on_pool(exchange, handler, name);
+  }
+}
+
+// Where the handler runs, and before it.
+void ServerSession::tell_fields(Exchange& exchange) const {
+  if (!exchange.form || !events.on_form_field) return;
+  for (const FormField& field : exchange.form->fields) {
+    events.on_form_field(exchange.connection->handle(), field.name, field.value);
   }
 }
 
@@ -340,26 +432,36 @@ void ServerSession::run_on_pool(Exchange& exchange, const RequestHandler& handle
   ++exchange.on_pool;
   auto state = std::make_shared<std::atomic<int>>(waiting);
   exchange.queue_state = state;
-  auto threw = std::make_shared<bool>(false);
+  struct Outcome {
+    bool began = false, threw = false;
+  };
+  auto outcome = std::make_shared<Outcome>();
   PoolQueue::Event event;
-  event.request = true;
-  event.work = [this, &exchange, &connection, &handler, name, state, threw] {
+  if (exchange.url_group) event.queue = exchange.url_group->queue.get();
+  event.work = [this, &exchange, &connection, &handler, name, state, outcome] {
     int expected = waiting;
     if (!state->compare_exchange_strong(expected, running)) return;
-    *threw = !dispatcher.call(connection, name, [&] {
+    outcome->threw = !dispatcher.call(connection, name, [&] {
+      tell_fields(exchange);
+      outcome->began = true;
       handler(connection.handle(), exchange.request(), exchange.response());
     });
   };
-  event.done = [this, &exchange, state, threw] {
+  event.done = [this, &exchange, state, outcome] {
+    exchange.handled = outcome->began;
     step(exchange, [&] {
       left_pool(exchange);
       if (state->load() != running || !exchange.port) return;
-      after_handler(exchange, *threw);
+      // A Reply on another thread may have been faster: its body is being read already.
+      if (!exchange.stream_state) after_handler(exchange, outcome->threw);
       if (exchange.port && !exchange.body_complete) exchange.port->resume_body(exchange);
     });
     exchange.release();
   };
-  if (dispatcher.submit(connection, std::move(event))) return;
+  if (dispatcher.submit(connection, std::move(event))) {
+    if (exchange.port) exchange.port->wait_for_thread(exchange);
+    return;
+  }
   --exchange.on_pool;
   respond_error(exchange, Errc::queue_full);
   exchange.release();
@@ -371,6 +473,15 @@ void ServerSession::left_pool(Exchange& exchange) {
 }
 
 void ServerSession::on_queue_timeout(Exchange& exchange) {
+  if (exchange.undecided) {
+    Hold<Exchange> hold(exchange);
+    if (exchange.in_queue) leave_queue(exchange);
+    if (exchange.in_cache) response_cache->given_up(exchange);
+    exchange.undecided = false;
+    if (exchange.gate_state) exchange.gate_state->given_up(exchange);
+    respond_error(exchange, Errc::queue_timeout);
+    return;
+  }
   if (!exchange.queue_state) return;
   int expected = waiting;
   if (exchange.queue_state->compare_exchange_strong(expected, expired)) {
@@ -385,7 +496,7 @@ void ServerSession::after_handler(Exchange& exchange, bool handler_threw) {
     respond_error(exchange, Errc::handler_threw);
     return;
   }
-  if (!exchange.body_wanted_whole && ends_with_head(exchange) && exchange.on_data) {
+  if (!exchange.body_wanted_whole && exchange.ends_with_head() && exchange.on_data) {
     exchange.answer_after_body = !exchange.late;
     run_on_data(exchange, nullptr, {}, true);
     if (!exchange.late || !exchange.port) return;
@@ -402,67 +513,20 @@ void ServerSession::after_handler(Exchange& exchange, bool handler_threw) {
   respond(exchange);
 }
 
-void ServerSession::respond(Exchange& exchange) {
-  if (exchange.answered || !exchange.port) return;
-  Answer& answer = exchange.answer;
-  if (answer.status < 200 || answer.status > 599) answer.error = Errc::bad_setting;
-  if (answer.error == Errc::deferred_full) return respond_error(exchange, answer.error);
-  if (answer.error != Errc::none) spoil_answer(exchange);
-  if (!answer.is_plain() && respond_with_extras(exchange)) return;
-  exchange.answered = true;
-  exchange.port->respond(exchange);
-}
-
-// What the application has said cannot be sent: a 500 instead.
-void ServerSession::spoil_answer(Exchange& exchange) {
-  Errc code = exchange.answer.error;
-  exchange.set_error(code);
-  exchange.answer.status = 500;
-  reject(exchange.connection,
-         {code, "the application's answer to " + std::string(exchange.document)}, exchange.shard);
-}
-
-// True: the answer comes from a file or a stream.
-bool ServerSession::respond_with_extras(Exchange& exchange) {
-  Answer& answer = exchange.answer;
-  const AnswerExtras& extras = answer.extras();
-  if (!extras.file.empty()) {
-    body_source->respond_file(exchange);
-    return true;
-  }
-  if (extras.range_first && extras.range_last && extras.range_size && !answer.has_range) {
-    answer.has_range = true;
-    answer.status = 206;
-    exchange.add_field_unchecked("Content-Range", "bytes " + std::to_string(*extras.range_first) +
-                                                      "-" + std::to_string(*extras.range_last) +
-                                                      "/" + std::to_string(*extras.range_size));
-  }
-  if (!extras.source) return false;
-  body_source->respond_stream(exchange);
-  return true;
-}
-
-void ServerSession::respond_error(Exchange& exchange, Errc code) {
-  if (exchange.answered || !exchange.port) return;
-  exchange.set_error(code);
-  if (code == Errc::ws_bad_version) exchange.add_field_unchecked("Sec-WebSocket-Version", "13");
-  if (code == Errc::queue_full || code == Errc::deferred_full || code == Errc::queue_timeout) {
-    exchange.add_field_unchecked("Retry-After", "1");
-  }
-  // Who sends what is malformed gets no answer to what follows it.
-  if (exchange.answer.status == 400) exchange.answer.close_connection = true;
-  // "Nothing is served here" is an answer like any other, not a rejected request.
-  if (code != Errc::http_no_route && code != Errc::handler_threw) {
-    reject(exchange.connection,
-           {code, std::string(exchange.head.method_text) + " " + std::string(exchange.head.target)},
-           exchange.shard);
-  }
-  exchange.answered = true;
-  exchange.port->respond(exchange);
-}
-
 void ServerSession::on_abort(Exchange& exchange) {
   exchange.port = nullptr;
+  if (exchange.in_queue) {
+    Hold<Exchange> hold(exchange);
+    leave_queue(exchange);
+  }
+  if (exchange.in_cache) {
+    Hold<Exchange> hold(exchange);
+    response_cache->given_up(exchange);
+  }
+  if (exchange.gate_state) {
+    Hold<Exchange> hold(exchange);
+    exchange.gate_state->given_up(exchange);
+  }
   if (exchange.queue_state) {
     int expected = waiting;
     exchange.queue_state->compare_exchange_strong(expected, expired);
@@ -472,137 +536,6 @@ void ServerSession::on_abort(Exchange& exchange) {
   } else {
     abort_answer(exchange);
   }
-}
-
-void ServerSession::abort_answer(Exchange& exchange) {
-  if (Late* late = exchange.late) {
-    Hold<Late> hold(*late);
-    late->aborted_on_shard();
-  }
-  if (body_source) body_source->stream_aborted(exchange);
-  exchange.on_data = nullptr;  // it may hold the writer that holds this exchange
-}
-
-void ServerSession::on_writable(Exchange& exchange) {
-  if (Late* late = exchange.late) {
-    Hold<Late> hold(*late);
-    late->writable_on_shard();
-  } else if (body_source) {
-    body_source->stream_writable(exchange);
-  }
-}
-
-void ServerSession::reject(Connection* connection, const Error& why, Shard& shard) {
-  shard.counters.rejected.add();
-  const ErrorInfo& row = info(why.code);
-  if (events.on_log) log(LogLevel::info, why.code, std::string(row.reason) + ": " + why.message());
-  if (connection) failed_event(*connection, why);
-}
-
-void ServerSession::failed_event(Connection& connection, const Error& why) {
-  if (!events.on_error) return;
-  if (!dispatcher.uses_pool()) {
-    dispatcher.call(connection, "on_error", [&] { events.on_error(connection.handle(), why); });
-    return;
-  }
-  PoolQueue::Event event;
-  connection.retain();
-  event.work = [this, &connection, why] {
-    dispatcher.call(connection, "on_error", [&] { events.on_error(connection.handle(), why); });
-  };
-  event.done = [&connection] { connection.release(); };
-  if (!dispatcher.submit(connection, std::move(event))) connection.release();
-}
-
-void ServerSession::threw(Connection& connection, const std::exception_ptr& what) {
-  try {
-    std::string text = "a handler threw an exception";
-    try {
-      std::rethrow_exception(what);
-    } catch (const std::exception& error) {
-      text.append(": ").append(error.what());
-    } catch (...) {
-    }
-    log(LogLevel::error, Errc::handler_threw, text);
-  } catch (const std::bad_alloc&) {
-    log(LogLevel::error, Errc::handler_threw, "a handler threw an exception");
-  }
-  if (!events.on_exception) return;
-  try {
-    events.on_exception(connection.handle(), what);
-  } catch (...) {
-    log(LogLevel::error, Errc::handler_threw, "on_exception threw an exception itself");
-  }
-}
-
-void ServerSession::log(LogLevel level, Errc code, std::string_view message) const {
-  if (events.on_log) events.on_log(level, code, message);
-}
-
-// --- Upgrades ------------------------------------------------------------------------------------
-
-// False: nobody here takes WebSockets, so the request is a plain one (RFC 9110 section 7.8).
-bool ServerSession::try_upgrade(Exchange& exchange) {
-  const WebSocketHandlers* handlers = router.find_websocket(exchange.document, exchange.params);
-  if (!handlers) {
-    if (!server_takes_websockets_) return false;
-    exchange.params.clear();
-    // A path with a route is that route's; the server's own events get the others.
-    if (router.find("GET", exchange.document, exchange.params).route) {
-      exchange.params.clear();
-      return false;
-    }
-    handlers = &events.websocket;
-  }
-  const SecurityOptions& security = settings.security;
-  ws::HandshakeRules rules{security.enforce_websocket_version, security.validate_websocket_key,
-                           security.origins_allowed};
-  if (Errc verdict = ws::judge(exchange.head, rules); verdict != Errc::none) {
-    respond_error(exchange, verdict);
-    return true;
-  }
-  if (exchange.shard.draining) {
-    respond_error(exchange, Errc::server_stopping);
-    return true;
-  }
-  upgrade(exchange, *handlers);
-  return true;
-}
-
-void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handlers) {
-  Connection& connection = *exchange.connection;
-  // The list may come in several fields (RFC 6455 section 11.3.4).
-  std::string_view protocol;
-  for (const http::Field& field : exchange.head.fields) {
-    if (field.id != http::FieldId::sec_websocket_protocol || !protocol.empty()) continue;
-    protocol = ws::choose_protocol(field.value, settings.protocols);
-  }
-  connection.set_destination(exchange.shard.destinations.of(connection.destination().local,
-                                                            exchange.document, protocol, handlers));
-  Headers extra;
-  if (events.on_handshake) {
-    bool fine = dispatcher.call(connection, "on_handshake",
-                                [&] { events.on_handshake(connection.handle(), extra); });
-    if (!fine) {
-      // Its destination is that of the WebSocket that did not come: there is no second one.
-      exchange.head.keep_alive = false;
-      respond_error(exchange, Errc::handler_threw);
-      return;
-    }
-    if (!exchange.port) return;
-  }
-  auto accept = ws::accept_value(exchange.head.find(http::FieldId::sec_websocket_key));
-  std::string& fields = exchange.answer.fields;
-  fields.assign("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-  fields.append(accept.data(), accept.size()).append("\r\n");
-  if (!protocol.empty()) exchange.add_field_unchecked("Sec-WebSocket-Protocol", protocol);
-  for (const auto& [name, value] : extra.list()) exchange.add_field_unchecked(name, value);
-  StreamPtr socket = WebSocket::make(connection);
-  auto& opened = static_cast<WebSocket&>(*socket);
-  exchange.answered = true;
-  exchange.port->upgrade(exchange, fields, std::move(socket));
-  opened.attach();
-  opened.opened();
 }
 
 }  // namespace sluice::core

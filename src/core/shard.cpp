@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <string>
+#include <utility>
 
 #include "core/exchange.hpp"
 #include "core/session.hpp"
@@ -33,10 +34,14 @@ Shard::Shard(ServerSession& owner, std::uint32_t number, base::BlockPool& pool, 
       mailbox(std::make_shared<Mailbox>()),
       home(new Home(this, number, mailbox, owner.cipher)),
       websocket_cells(sizeof(WebSocket)),
-      incoming(WebSocket::decoder_options(owner.settings)),
-      handler_limit_ns_(session.settings.handler_limit.count() * 1'000'000) {
+      incoming(WebSocket::decoder_options(*owner.in_force())),
+      heartbeat(*this, owner.in_force()->heartbeat),
+      settings_(owner.in_force()),
+      handler_limit_ns_(settings_->handler_limit.count() * 1'000'000) {
   static_assert(sizeof date_ == http::kDateSize);
   websockets.reserve(kExpected);
+  set_gate(keep(owner.gate()));
+  if (session.settings.asynchronous) home->pending_sends = std::make_unique<PendingSends>();
   begin_turn(start);
 }
 
@@ -46,7 +51,21 @@ Shard::~Shard() {
     idle_ = exchange->next_idle_;
     delete exchange;
   }
+  if (gate_) gate_->release();
   home->release();
+}
+
+void Shard::set_gate(std::unique_ptr<KeptGate> next) {
+  KeptGate* const before = std::exchange(gate_, next.release());
+  if (before) before->release();
+}
+
+void Shard::set_settings(std::shared_ptr<const SessionSettings> next) {
+  settings_ = std::move(next);
+  handler_limit_ns_ = settings_->handler_limit.count() * 1'000'000;
+  incoming.set_options(WebSocket::decoder_options(*settings_));
+  heartbeat.set(settings_->heartbeat);
+  if (settings_->bandwidth) registry.for_each([](Connection& each) { each.pace(); });
 }
 
 Shard* Shard::current() { return current_shard; }
@@ -93,8 +112,23 @@ void Shard::give_back(Exchange* exchange) {
   }
 }
 
+std::string Shard::running_handler() const {
+  const std::string* name = running_.load(std::memory_order_acquire);
+  return name ? *name : std::string();
+}
+
+void Shard::handler_begins(std::string_view name) {
+  Shard* shard = current_shard;
+  if (!shard) return;
+  auto known = shard->names_.find(name);
+  if (known == shard->names_.end()) known = shard->names_.emplace(name, name).first;
+  shard->running_.store(&known->second, std::memory_order_release);
+}
+
 void Shard::handler_ended(std::string_view name) {
   Shard* shard = current_shard;
+  if (shard && shard->session.settings.names_handlers) [[unlikely]]
+    shard->running_.store(nullptr, std::memory_order_release);
   if (!shard || shard->handler_limit_ns_ <= 0) return;
   std::int64_t after = coarse_clock(), spent = after - shard->coarse_ns_;
   shard->coarse_ns_ = after;

@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,17 +18,25 @@
 #include "base/timer_wheel.hpp"
 #include "core/broadcast_run.hpp"
 #include "core/channel.hpp"
+#include "core/deflate_pool.hpp"
 #include "core/destination.hpp"
+#include "core/gate.hpp"
+#include "core/heartbeat.hpp"
 #include "core/home.hpp"
 #include "core/incoming.hpp"
 #include "core/mailbox.hpp"
 #include "core/registry.hpp"
 #include "core/scratch.hpp"
+#include "core/sends.hpp"
+#include "core/url_router.hpp"
 
 namespace sluice::core {
 
+class EventStream;
 class Exchange;
 class ServerSession;
+class Upstreams;
+struct SessionSettings;
 
 // Written by the shard without locked operations, read by anyone.
 class Counter {
@@ -46,7 +56,8 @@ class Counter {
 
 struct ShardCounters {
   Counter connections, websockets, accepted, requests, rejected, messages_received, messages_sent,
-      bytes_received, bytes_sent, receive_buffers_exhausted, slow_readers, messages_dropped;
+      messages_compressed, bytes_received, bytes_sent, receive_buffers_exhausted, slow_readers,
+      messages_dropped, bytes_queued;
 };
 
 class Shard {
@@ -71,6 +82,18 @@ class Shard {
   Exchange* take_exchange();  // with one use
   void give_back(Exchange* exchange);
 
+  // The handler that holds this shard now; empty: none, or nobody wants to know. Thread: any.
+  std::string running_handler() const;
+  // Called before each handler, where its name is wanted.
+  static void handler_begins(std::string_view name);
+
+  // In force; the same until the end of the turn.
+  const SessionSettings& settings() const { return *settings_; }
+  void set_settings(std::shared_ptr<const SessionSettings> settings);
+  // Of requests that come from here on; those under way keep theirs. Null: everybody may.
+  KeptGate* gate() const { return gate_; }
+  void set_gate(std::unique_ptr<KeptGate> gate);
+
   // Called after each handler: reports the one that held this thread's shard, if it has one, for
   // longer than the limit.
   static void handler_ended(std::string_view name);
@@ -91,6 +114,13 @@ class Shard {
   base::Cells websocket_cells;         // in which they lie
   IncomingPool incoming;               // of those that have part of a message
   BroadcastRun broadcasts;             // of this turn
+  DeflatePool deflate;
+  UrlRouter urls;
+  std::vector<Exchange*> in_queue;  // whose queue is inactive, with one use each
+  Heartbeat heartbeat;
+  EndedSends ended_sends;                // told of at the end of the turn
+  Upstreams* upstreams = nullptr;        // the front's
+  EventStream* event_streams = nullptr;  // the first of a list
   ShardCounters counters;
   std::size_t queued_bytes = 0;  // waiting to be sent, all connections
   bool draining = false;
@@ -102,10 +132,14 @@ class Shard {
   void report_stall(std::string_view name, std::int64_t nanoseconds);
   base::Instant date_until_{};
   std::int64_t wall_seconds_ = 0;
-  const std::int64_t handler_limit_ns_;  // 0: none
-  std::int64_t coarse_ns_ = 0;           // when the turn began or the last handler ended
+  std::shared_ptr<const SessionSettings> settings_;
+  KeptGate* gate_ = nullptr;       // one use is ours
+  std::int64_t handler_limit_ns_;  // 0: none
+  std::int64_t coarse_ns_ = 0;     // when the turn began or the last handler ended
   char date_[29];
-  Exchange* idle_ = nullptr;  // the first of a list
+  std::atomic<const std::string*> running_{nullptr};
+  std::map<std::string, std::string, std::less<>> names_;  // of handlers, for as long as this lives
+  Exchange* idle_ = nullptr;                               // the first of a list
   std::size_t idle_count_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "core/bandwidth.hpp"
 
 namespace sluice::core {
 namespace {
@@ -152,6 +153,9 @@ std::shared_ptr<const UrlGroupView> UrlGroup::view(const Own& own, const UrlSett
   made->active = session_active && own.active;
   made->queue = own.queue;
   made->connections = connections_;
+  if (own.properties.bandwidth.value_or(kNoLimit) != kNoLimit) made->bandwidth = bandwidth_;
+  made->message_bytes = own.properties.message_bytes.value_or(0);
+  made->body_bytes = own.properties.body_bytes;
   return made;
 }
 
@@ -192,9 +196,13 @@ std::vector<UrlRegistration> UrlGroup::urls() const {
 Result<void> UrlGroup::set(UrlProperties properties) {
   if (auto checked = check(properties); !checked) return checked;
   std::lock_guard lock(session_->mutex_);
+  const std::uint64_t rate = properties.bandwidth.value_or(kNoLimit);
+  if (rate != kNoLimit && !bandwidth_) bandwidth_ = std::make_shared<Bandwidth>(rate);
   Own own = own_;
   own.properties = std::move(properties);
   publish(std::move(own));
+  // Without one, who has come under it before is let go.
+  if (bandwidth_) bandwidth_->set_rate(std::min(rate, Bandwidth::kMost));
   return {};
 }
 

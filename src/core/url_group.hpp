@@ -24,6 +24,8 @@
 
 namespace sluice::core {
 
+class Bandwidth;
+
 // Of bandwidth and connections. Where a server session has a limit, a group says with it that it
 // has none.
 inline constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
@@ -92,6 +94,9 @@ struct UrlGroupView {
   bool active = true;  // the group and its server session
   std::shared_ptr<RequestQueue> queue;
   std::shared_ptr<UrlConnections> connections;
+  std::shared_ptr<Bandwidth> bandwidth;     // its own; null: none
+  std::uint64_t message_bytes = 0;          // its own; 0: inherited
+  std::optional<std::uint64_t> body_bytes;  // its own; else inherited
 
   // Why no request is taken now; none: `queue` decides.
   Errc refusal() const {
@@ -187,6 +192,8 @@ class UrlGroup {
   const std::shared_ptr<UrlConnections> connections_;
   std::uint32_t id_ = UrlEntry::kNoGroup;
   Own own_;
+  // Of its own bandwidth; the same through all changes, so that nothing is forgiven.
+  std::shared_ptr<Bandwidth> bandwidth_;
 };
 
 }  // namespace sluice::core

@@ -34,7 +34,7 @@ std::string shown(std::string_view text) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, bool to_listen) : text_(text), to_listen_(to_listen) {}
 
   Result<UrlPrefix> parse() {
     if (parse_all()) return std::move(prefix_);
@@ -110,8 +110,9 @@ class Parser {
     unsigned port = 0;
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (digits != "0" && digits.front() == '0') return wrong("the port must not begin with a zero");
-    if (parsed.ec != std::errc() || port < 1 || port > 65535)
-      return wrong("the port must be from 1 to 65535");
+    if (parsed.ec != std::errc() || port > 65535 || (port == 0 && !to_listen_)) {
+      return wrong(std::string("the port must be from ") + (to_listen_ ? "0" : "1") + " to 65535");
+    }
     prefix_.port = static_cast<std::uint16_t>(port);
     return true;
   }
@@ -126,7 +127,7 @@ class Parser {
     }
     in_addr four;
     if (inet_pton(AF_INET, std::string(host).c_str(), &four) == 1 && !has_nul(host)) {
-      if (four.s_addr == 0) return wrong_any();
+      if (four.s_addr == 0) return any_address();
       return set_host(UrlHost::address, {reinterpret_cast<const char*>(&four), sizeof four});
     }
     return check_name(host, kMaxName) && set_host(UrlHost::name, host);
@@ -139,14 +140,17 @@ class Parser {
     if (inet_pton(AF_INET6, std::string(literal).c_str(), &six) != 1 || has_nul(literal))
       return wrong("what stands in the brackets is no IPv6 address");
     const std::string_view octets(reinterpret_cast<const char*>(&six), sizeof six);
-    if (octets.find_first_not_of('\0') == std::string_view::npos) return wrong_any();
+    if (octets.find_first_not_of('\0') == std::string_view::npos) return any_address();
     if (octets.starts_with(kMapped)) return wrong("write the IPv4 address without ::ffff:");
     return set_host(UrlHost::address, octets);
   }
 
   static bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
-  bool wrong_any() { return wrong("no connection comes in on this address; write * for all"); }
+  bool any_address() {
+    if (to_listen_) return set_host(UrlHost::weak, {});
+    return wrong("no connection comes in on this address; write * for all");
+  }
 
   bool set_host(UrlHost kind, std::string_view host) {
     prefix_.kind = kind;
@@ -229,7 +233,8 @@ class Parser {
     }
   }
 
-  std::string_view text_;
+  const std::string_view text_;
+  const bool to_listen_;
   std::string why_;
   UrlPrefix prefix_;
 };
@@ -277,7 +282,9 @@ std::string UrlPrefix::text() const {
   return out;
 }
 
-Result<UrlPrefix> parse_url_prefix(std::string_view text) { return Parser(text).parse(); }
+Result<UrlPrefix> parse_url_prefix(std::string_view text) { return Parser(text, false).parse(); }
+
+Result<UrlPrefix> parse_listen_prefix(std::string_view text) { return Parser(text, true).parse(); }
 
 std::string_view address_octets(const Endpoint& endpoint) {
   const std::string_view octets(reinterpret_cast<const char*>(endpoint.address.data()),

@@ -50,6 +50,8 @@ struct UrlPrefix {
 
 // Errors: bad_prefix, with words that name the prefix, what is wrong with it and what to write.
 Result<UrlPrefix> parse_url_prefix(std::string_view text);
+// The same for what is to be listened on: the port may be 0, and 0.0.0.0 and [::] mean `*`.
+Result<UrlPrefix> parse_listen_prefix(std::string_view text);
 
 // The octets of an address as UrlPrefix::host has them; those of IPv4 also for IPv4 in IPv6. Empty
 // for a local stream. A view into `endpoint`.

@@ -83,6 +83,7 @@ struct UrlTree::Builder {
     tree.labels_ += label;
     tree.longest_label_ = std::max(tree.longest_label_, label.size());
     put(edge, hash_of(parent, label));
+    tree.nodes_[parent].has_children = true;
     ++edges;
     return edge.child;
   }
@@ -219,6 +220,21 @@ const UrlTree::Port* UrlTree::port(std::uint16_t number) const {
       std::lower_bound(ports_.begin(), ports_.end(), number,
                        [](const Port& port, std::uint16_t wanted) { return port.number < wanted; });
   return at != ports_.end() && at->number == number ? &*at : nullptr;
+}
+
+bool UrlTree::takes_everything(const Endpoint& local) const {
+  const Port* here = port(local.port);
+  if (!here) return false;
+  const auto is_all = [this](NodeId paths) {
+    return nodes_[paths].entry != kNone && !nodes_[paths].has_children;
+  };
+  if (here->strong != kNone) return is_all(here->strong);
+  if (here->names != kNone || here->domains != kNone) return false;
+  if (here->addresses != kNone) {
+    const NodeId paths = child(here->addresses, address_octets(local));
+    if (paths != kNone) return is_all(paths);
+  }
+  return here->weak != kNone && is_all(here->weak);
 }
 
 UrlMatch UrlTree::find(const UrlRequest& request) const {

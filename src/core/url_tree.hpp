@@ -62,6 +62,8 @@ class UrlTree {
   // name, the longest first; its local address; `*`. A reservation takes what a registration would.
   // Allocates nothing.
   UrlMatch find(const UrlRequest& request) const;
+  // Whatever their hosts and paths, all requests that come in here belong to the same prefix.
+  bool takes_everything(const Endpoint& local) const;
 
   const std::vector<UrlEntry>& entries() const { return entries_; }
 
@@ -71,6 +73,7 @@ class UrlTree {
   struct Node {
     std::uint32_t entry = kNone;  // whose path ends here
     NodeId paths = kNone;         // of a domain: the root of the paths of `*.domain`
+    bool has_children = false;
   };
   struct Edge {
     NodeId parent = kNone, child = kNone;

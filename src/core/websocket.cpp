@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/connection.hpp"
+#include "core/handshake_scope.hpp"
 #include "core/incoming.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 // How long a peer may take to answer a Close frame, and to end its side afterwards.
 constexpr std::uint64_t kCloseWait = 5000, kLinger = 2000;
-constexpr std::size_t kReasonBytes = 123, kControlBytes = 125;
+constexpr std::size_t kReasonBytes = 123;
 
 // A text is cut where a character begins.
 std::string_view cut(std::string_view text, std::size_t bytes) {
@@ -45,7 +46,10 @@ StreamPtr WebSocket::make(Connection& connection) {
   return StreamPtr(new (shard.websocket_cells.take()) WebSocket(connection));
 }
 
-WebSocket::WebSocket(Connection& connection) : connection_(connection) {}
+WebSocket::WebSocket(Connection& connection)
+    : asynchronous_(connection.shard().session.settings.asynchronous),
+      deflate_(connection.destination().deflate.has_value()),
+      connection_(connection) {}
 
 WebSocket::~WebSocket() { delete incoming_; }
 
@@ -62,17 +66,23 @@ void WebSocket::attach() {
   place = std::uint32_t(own.websockets.size());
   own.websockets.push_back(this);
   own.counters.websockets.add();
+  own.deflate.opened(sent_window());
   connection_.websocket_flag_.store(true, std::memory_order_release);
+  if (own.heartbeat.enabled()) own.heartbeat.begin();
 }
 
 Incoming& WebSocket::incoming() {
-  if (!incoming_) incoming_ = shard().incoming.take();
+  if (!incoming_) {
+    incoming_ = shard().incoming.take(connection_.message_bytes());
+    if (deflate_) incoming_->decoder.set_compression(true);
+  }
   return *incoming_;
 }
 
 // Between messages there is nothing to remember.
 void WebSocket::rest() {
   if (incoming_ && incoming_->at_rest()) {
+    if (deflate_) incoming_->decoder.set_compression(false);
     shard().incoming.give_back(std::exchange(incoming_, nullptr));
   }
 }
@@ -121,19 +131,29 @@ void WebSocket::handler_threw() {
   if (!ended_) close(1011, {});
 }
 
-void WebSocket::opened() {
+void WebSocket::opened(const http::RequestHead& head) {
   connected_ = true;
   const auto& handler =
       handlers().on_connect ? handlers().on_connect : shard().session.events.websocket.on_connect;
   if (!handler) return;
-  dispatch("on_connect", nullptr, 0,
-           [&handler, connection = &connection_] { handler(connection->handle()); });
+  if (!shard().session.dispatcher.uses_pool()) {
+    HandshakeScope request(connection_, head);
+    dispatch("on_connect", nullptr, 0,
+             [&handler, connection = &connection_] { handler(connection->handle()); });
+    return;
+  }
+  auto fields = std::make_shared<const Headers>(copy_of(head));
+  dispatch("on_connect", nullptr, 0, [&handler, connection = &connection_, fields] {
+    HandshakeScope request(*connection, *fields);
+    handler(connection->handle());
+  });
 }
 
 // --- In ------------------------------------------------------------------------------------------
 
 void WebSocket::on_bytes(base::Block& block, std::span<std::byte> bytes) {
   if (failed_ || finishing_) return;  // nothing counts any more: what comes is dropped
+  heard_ = true;
   Incoming& in = incoming();
   if (!blocked() && !in.kept) {
     decode(block, bytes);
@@ -177,10 +197,11 @@ void WebSocket::on_event(base::Block& block, const ws::Event& event) {
       on_piece(block, event);
       break;
     case ws::Event::Kind::pong:
+      on_pong();
       break;
     case ws::Event::Kind::ping:
       if (close_sent_) break;
-      write(ws::Opcode::pong, true, event.data, false);
+      write(ws::Opcode::pong, true, event.data, kKept);
       pause_when_full();  // a peer that reads no pongs is not read either
       break;
     case ws::Event::Kind::close:
@@ -190,7 +211,9 @@ void WebSocket::on_event(base::Block& block, const ws::Event& event) {
 }
 
 void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
-  FragmentedMessages mode = shard().session.settings.options.fragmented_messages;
+  if (event.compressed) [[unlikely]]
+    return on_compressed(event);
+  FragmentedMessages mode = shard().settings().options.fragmented_messages;
   bool fragments = mode != FragmentedMessages::only_buffer;
   if (event.message_begin && event.message_end) {
     if (fragments) deliver_fragment(block, event.opcode, event.data, false);
@@ -205,12 +228,20 @@ void WebSocket::on_piece(base::Block& block, const ws::Event& event) {
     if (!in.message) in.message = shard().blocks.take(std::max<std::size_t>(expected, 1));
   }
   if (!collect(event.data)) return fail(Errc::out_of_memory);
-  if (!event.frame_end) return;
+  if (event.frame_end) frame_ended(event);
+}
+
+// A frame is whole, and its bytes are the last of the message so far.
+void WebSocket::frame_ended(const ws::Event& event) {
+  const FragmentedMessages mode = shard().settings().options.fragmented_messages;
+  Incoming& in = *incoming_;
   // What the handler gets stays in the block that was filled; the rest of the message gets another.
   base::BlockRef filled = in.message;
   Bytes all{filled->data(), in.message_size};
   Bytes fragment = all.subspan(in.fragment_at);
-  if (fragments) deliver_fragment(*filled, event.opcode, fragment, !event.message_end);
+  if (mode != FragmentedMessages::only_buffer) {
+    deliver_fragment(*filled, event.opcode, fragment, !event.message_end);
+  }
   if (ended_) return;
   in.fragment_at = in.message_size;
   if (mode == FragmentedMessages::only_fragmented) {
@@ -314,144 +345,7 @@ void WebSocket::fail(Errc code) {
   connection_.finish(kLinger, true);
 }
 
-// --- Out -----------------------------------------------------------------------------------------
-
-void WebSocket::write(ws::Opcode opcode, bool fin, Bytes payload, bool droppable) {
-  shard().broadcasts.hand_out();
-  ws::FrameHeader header;
-  header.opcode = opcode;
-  header.fin = fin;
-  header.length = payload.size();
-  std::size_t bound = ws::kFrameHeaderBound + payload.size();
-  if (bound <= Scratch::kLargest) {
-    std::byte* at = connection_.reserve(bound);
-    if (!at) return disconnect(Errc::out_of_memory);
-    std::byte* end = ws::write_frame_header(at, header);
-    if (!payload.empty()) std::memcpy(end, payload.data(), payload.size());
-    connection_.commit(std::size_t(end - at) + payload.size(), droppable);
-    return;
-  }
-  base::BlockRef block = shard().blocks.take(bound);
-  if (!block) return disconnect(Errc::out_of_memory);
-  std::byte* end = ws::write_frame_header(block->data(), header);
-  std::memcpy(end, payload.data(), payload.size());
-  std::size_t size = std::size_t(end - block->data()) + payload.size();
-  connection_.write_block(*block, {block->data(), size}, droppable);
-}
-
-void WebSocket::pause_when_full() {
-  if (queue_pause_ || ended_) return;
-  if (connection_.queued() < shard().session.settings.limits.send_queue_bytes) return;
-  queue_pause_ = true;
-  update_reading();
-}
-
-SendStatus WebSocket::send(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
-                           bool promised) {
-  if (!can_send()) return SendStatus::gone;
-  Shard& here = shard();
-  here.broadcasts.hand_out();  // what was broadcast before goes before
-  const std::size_t budget = here.session.settings.limits.send_queue_bytes;
-  std::size_t queued = connection_.queued();
-  if (queued > 0) {
-    if (own) {
-      if (queued >= budget && !promised) return SendStatus::would_block;
-    } else if (queued + payload.size() > budget && !make_room(payload.size())) {
-      return SendStatus::would_block;
-    }
-  }
-  here.counters.messages_sent.add();
-  if (fragment_size == 0 || fragment_size >= payload.size()) {
-    write(opcode, true, payload, !own);
-  } else {
-    bool first = true;
-    while (!payload.empty()) {
-      Bytes piece = payload.first(std::min(fragment_size, payload.size()));
-      payload = payload.subspan(piece.size());
-      write(first ? opcode : ws::Opcode::continuation, payload.empty(), piece, false);
-      first = false;
-    }
-  }
-  if (own && connection_.queued() >= budget) {
-    // What had been read before may still be answered: that is bounded too.
-    if (promised && connection_.queued() >= 2 * budget + ThreadPool::kBytes) {
-      connection_.send_full.store(true, std::memory_order_relaxed);
-    }
-    pause_when_full();
-  }
-  return SendStatus::queued;
-}
-
-bool WebSocket::send_frame(base::Block& block, Bytes frame) {
-  if (!can_send()) return false;
-  Shard& here = shard();
-  std::size_t queued = connection_.queued();
-  if (queued > 0 && queued + frame.size() > here.session.settings.limits.send_queue_bytes &&
-      !make_room(frame.size())) {
-    return false;
-  }
-  here.counters.messages_sent.add();
-  connection_.write_block(block, frame, true);
-  return true;
-}
-
-void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::uint32_t> sizes) {
-  if (!can_send()) return;
-  Shard& here = shard();
-  const SessionSettings& settings = here.session.settings;
-  // Where they may not all fit each is looked at, and those that may be taken back stand apart.
-  bool together = connection_.queued() + run.size() <= settings.limits.send_queue_bytes &&
-                  (sizes.size() == 1 || settings.options.slow_reader != SlowReader::drop_oldest);
-  if (!together) {
-    for (std::uint32_t size : sizes) {
-      send_frame(block, run.first(size));
-      run = run.subspan(size);
-    }
-    return;
-  }
-  here.counters.messages_sent.add(sizes.size());
-  connection_.write_block(block, run, true);
-}
-
-bool WebSocket::make_room(std::size_t bytes) {
-  if (!slow_) {
-    slow_ = true;
-    shard().counters.slow_readers.add();
-  }
-  switch (shard().session.settings.options.slow_reader) {
-    case SlowReader::drop_newest:
-      shard().counters.messages_dropped.add();
-      return false;
-    case SlowReader::drop_oldest: {
-      shard().counters.messages_dropped.add(connection_.drop_oldest(bytes));
-      bool room = connection_.queued() + bytes <= shard().session.settings.limits.send_queue_bytes;
-      if (!room) shard().counters.messages_dropped.add();
-      return room;
-    }
-    case SlowReader::close:
-      break;
-  }
-  shard().counters.messages_dropped.add();
-  // Not from inside a broadcast: what on_error does may change its list.
-  slow_closing_ = true;
-  try {
-    shard().mailbox->post_always([handle = connection_.handle()] {
-      WebSocket* socket = Connection::of(handle)->websocket();
-      if (socket) socket->fail(Errc::slow_reader);
-    });
-  } catch (const std::bad_alloc&) {
-    disconnect(Errc::out_of_memory);
-  }
-  return false;
-}
-
-SendStatus WebSocket::ping(std::string_view payload) {
-  if (!can_send()) return SendStatus::gone;
-  if (connection_.queued() >= shard().session.settings.limits.send_queue_bytes)
-    return SendStatus::would_block;
-  write(ws::Opcode::ping, true, as_bytes(payload.substr(0, kControlBytes)), false);
-  return SendStatus::queued;
-}
+// --- The end -------------------------------------------------------------------------------------
 
 void WebSocket::send_close(std::uint16_t code, std::string_view reason) {
   std::byte payload[kControlBytes];
@@ -459,13 +353,13 @@ void WebSocket::send_close(std::uint16_t code, std::string_view reason) {
   payload[0] = std::byte(code >> 8);
   payload[1] = std::byte(code & 255);
   if (!reason.empty()) std::memcpy(payload + 2, reason.data(), reason.size());
-  write(ws::Opcode::close, true, {payload, 2 + reason.size()}, false);
+  write(ws::Opcode::close, true, {payload, 2 + reason.size()}, kKept);
   close_sent_ = true;
 }
 
 SendStatus WebSocket::close(std::uint16_t code, std::string_view reason) {
   if (!can_send()) return SendStatus::gone;
-  if (!shard().session.settings.options.clean_disconnect) {
+  if (!shard().settings().options.clean_disconnect) {
     disconnect({});
     return SendStatus::queued;
   }
@@ -544,8 +438,13 @@ void WebSocket::on_ended(const Error& why) {
   last->place = place;
   all.pop_back();
   shard().counters.websockets.subtract();
+  shard().deflate.closed(sent_window());
   connection_.websocket_flag_.store(false, std::memory_order_release);
   delete std::exchange(incoming_, nullptr);
+  if (asynchronous_) {
+    connection_.home().pending_sends->end_all(connection_);
+    shard().ended_sends.tell(shard().session);
+  }
   if (why && why.code != Errc::connection_closed && close_code_ == 0) {
     try {
       shard().session.failed_event(connection_, why);

@@ -73,7 +73,7 @@ TEST(BodyFile, AFullDiskIsAnError) {
   auto written = (*file)->write(as_bytes(std::string(10'000, 'x')));
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
-  EXPECT_EQ(written.error().code, Errc::io_failed);
+  EXPECT_EQ(written.error().code, Errc::disk_full);
 }
 
 }  // namespace

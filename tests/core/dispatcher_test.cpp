@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/harness.hpp"
+#include "core/request_queue.hpp"
 
 namespace sluice::test {
 namespace {
@@ -133,9 +134,10 @@ TEST(ThreadPool, TheQueueOfRequestsIsBounded) {
   bench.session.dispatcher.start();
   PlainConnection& blocked = bench.connection();
   Blocker blocker(bench, blocked);
-  auto request = [] {
+  auto queue = *core::RequestQueue::create({}, 3);
+  auto request = [&] {
     PoolQueue::Event event = event_of([] {});
-    event.request = true;
+    event.queue = queue.get();
     return event;
   };
   for (int i = 0; i < 3; ++i) {
@@ -144,8 +146,10 @@ TEST(ThreadPool, TheQueueOfRequestsIsBounded) {
   EXPECT_FALSE(bench.session.dispatcher.submit(bench.connection(), request()));
   EXPECT_TRUE(bench.session.dispatcher.submit(bench.connection(), event_of([] {})))
       << "other events are bounded by their connection";
+  EXPECT_EQ(queue->waiting(), 3u);
   blocker.release();
   bench.session.dispatcher.stop();
+  EXPECT_EQ(queue->waiting(), 0u);
 }
 
 TEST(Dispatcher, WhatAHandlerThrowsIsCaughtAndTold) {

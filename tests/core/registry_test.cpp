@@ -137,7 +137,8 @@ TEST(Ids, LeadBackToTheirConnection) {
   base::BlockPool blocks;
   core::Shard zero(session, 0, blocks, base::Instant(std::chrono::hours(1)));
   core::Shard one(session, 1, blocks, base::Instant(std::chrono::hours(1)));
-  session.shards = {&zero, &one};
+  session.shards.push_back(&zero);
+  session.shards.push_back(&one);
   auto* connection = new PlainConnection(one);
   connection->slot = 77;
   connection->generation = 99;
@@ -159,7 +160,7 @@ TEST(Ids, OfAnotherProcessLeadNowhere) {
   core::ServerSession session({}, {}, router, real_cipher());
   base::BlockPool blocks;
   core::Shard shard(session, 0, blocks, base::Instant(std::chrono::hours(1)));
-  session.shards = {&shard};
+  session.shards.push_back(&shard);
   HomeRef elsewhere(shard, 0, real_cipher());
   auto* foreign = new PlainConnection(elsewhere.destinations.of({}));
   std::uint32_t index = 0, slot = 0, generation = 0;

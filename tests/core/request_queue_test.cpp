@@ -15,7 +15,6 @@ namespace sluice::test {
 namespace {
 
 using core::RequestQueue;
-using core::Verbosity503;
 using Admission = RequestQueue::Admission;
 
 std::shared_ptr<RequestQueue> queue_of(std::uint32_t length) {
