@@ -40,8 +40,8 @@ class Connection final : public core::Connection, public io::Socket {
   // `delay`.
   void drain(std::uint16_t close_code, base::Duration delay);
   void abort_now(const Error& why);
-  // Called every few seconds while bytes wait: ends a connection whose peer takes less than
-  // min_send_rate.
+  // Called now and then while bytes wait: ends a connection whose peer takes less than
+  // min_send_rate, or nothing for write_timeout.
   void check_send_rate();
   bool waits_to_send() const { return work_ && !work_->out.empty(); }
 
@@ -54,22 +54,32 @@ class Connection final : public core::Connection, public io::Socket {
   void respond(core::Exchange& exchange);
   void begin_stream(core::Exchange& exchange);
   bool write_stream(core::Exchange& exchange, Bytes bytes);
+  void interim(core::Exchange& exchange, int status, std::string_view fields);
+  bool write_stream_shared(core::Exchange& exchange, const base::SharedBytes& bytes);
   void end_stream(core::Exchange& exchange, std::string_view trailer_lines);
   void break_off(core::Exchange& exchange, const Error& why);
   void pause_body(core::Exchange& exchange);
   void resume_body(core::Exchange& exchange);
+  void wait_for_thread(core::Exchange& exchange);
+  void decided(core::Exchange& exchange);
   void upgrade(core::Exchange& exchange, std::string_view fields, core::StreamPtr events);
 
   // core::ByteStream
   std::byte* reserve(std::size_t bytes) override;
-  void commit(std::size_t bytes, bool droppable) override;
+  void commit(std::size_t bytes, core::Marks marks) override;
   void write(Bytes bytes) override;
-  void write_block(base::Block& block, Bytes part, bool droppable) override;
-  void write_shared(const base::SharedBytes& bytes, bool droppable) override;
+  void write_block(base::Block& block, Bytes part, core::Marks marks) override;
+  void write_shared(const base::SharedBytes& bytes, core::Marks marks) override;
+  void tell_when_sent(std::shared_ptr<core::Receipt> receipt) override;
   void cork() override;
   void uncork() override;
   std::size_t drop_oldest(std::size_t room) override;
+  std::size_t drop(core::Marks marks) override;
+  bool is_held() const override { return sending() || is_rationed(); }
+  bool is_rationed() const override;
+  std::size_t droppable(core::Marks marks) const override;
   std::size_t queued() const override;
+  void want_writable() override;
   void pause_reading() override;
   void resume_reading() override;
   void set_deadline(std::uint64_t milliseconds) override;
@@ -85,6 +95,7 @@ class Connection final : public core::Connection, public io::Socket {
 
  private:
   friend class Loop;
+  friend struct Pace;
   friend struct Work;
   // How long a client may go on sending after the last answer when the server stops, in
   // milliseconds.
@@ -105,7 +116,7 @@ class Connection final : public core::Connection, public io::Socket {
   void end_work();
   void end_used_work();
   bool out_empty() const { return !work_ || work_->out.empty(); }  // but for the first run
-  bool joins_first_run(base::Block& block, Bytes part, bool droppable);
+  bool joins_first_run(base::Block& block, Bytes part, core::Marks marks);
   void queue_first_run();
   void send_first_run();
   void leave_event();
@@ -128,10 +139,14 @@ class Connection final : public core::Connection, public io::Socket {
   void end_of_input();
   std::size_t process(base::Block& block, std::span<std::byte> bytes);
   std::size_t begin_request(base::Block& block, std::span<std::byte> bytes);
+  bool begin_raw(std::span<std::byte> bytes);
   std::size_t feed_body(base::Block& block, std::span<std::byte> bytes);
   void after_head(core::Exchange& exchange, bool more_here);
+  void begin_body(core::Exchange& exchange, bool more_here);
   void finish_body();
+  void wait_for_body();
   void settle();
+  void expect_bulk(std::size_t waiting);
   void keep(std::span<const std::byte> bytes);
   void process_kept();
   // An answer without an exchange: 408, 503.
@@ -153,6 +168,8 @@ class Connection final : public core::Connection, public io::Socket {
   void sent(std::uint64_t bytes);
   void send_queued();
   void send_file_window();
+  std::uint64_t allowed();
+  void pay_back();
   void after_drained();
   void close_when_drained(bool linger);
   void begin_linger(std::uint64_t milliseconds);
@@ -160,6 +177,7 @@ class Connection final : public core::Connection, public io::Socket {
   void close_now(io::CloseMode mode);
   void set_phase(Phase phase, std::uint64_t milliseconds);
   static void timer_fired(void* self);
+  static void pace_fired(void* self);
   void on_timer();
   void time_is_over();
   void begin_drain(std::uint16_t close_code, base::Duration delay);

@@ -17,6 +17,7 @@ namespace {
 constexpr base::Duration kRateSpan = std::chrono::seconds(10);
 // How long a client may take for its first request when the server stops.
 constexpr std::uint64_t kDrainHead = 1'000;
+constexpr std::uint64_t kBulkGrace = 1'000;
 
 }  // namespace
 
@@ -43,14 +44,29 @@ void Connection::judge_send_rate() {
     if (work_) work_->rate_since = base::never;
     return;
   }
-  std::uint32_t rate = loop().session().settings.timeouts.min_send_rate;
-  if (rate == 0 || work_->warming) return;
-  std::uint64_t taken_by_now = taken();
-  if (work_->rate_since == base::never) {
-    work_->rate_since = shard().now;
-    work_->rate_mark = taken_by_now;
+  if (work_->warming) return;
+  if (is_rationed()) {  // it is we who keep the peer waiting
+    work_->rate_since = base::never;
     return;
   }
+  const core::SessionSettings& settings = shard().settings();
+  std::uint64_t taken_by_now = taken();
+  if (work_->rate_since == base::never) {
+    work_->rate_since = work_->taken_since = shard().now;
+    work_->rate_mark = work_->taken_mark = taken_by_now;
+    return;
+  }
+  if (taken_by_now != work_->taken_mark) {
+    work_->taken_mark = taken_by_now;
+    work_->taken_since = shard().now;
+  } else if (settings.options.write_timeout.count() > 0 &&
+             shard().now - work_->taken_since >= settings.options.write_timeout) {
+    close_now(io::CloseMode::abort);
+    loop().session().reject(this, Errc::write_timeout, shard());
+    return;
+  }
+  std::uint32_t rate = settings.timeouts.min_send_rate;
+  if (rate == 0) return;
   base::Duration span = shard().now - work_->rate_since;
   if (span < kRateSpan) return;
   double wanted = double(rate) * std::chrono::duration<double>(span).count();
@@ -108,11 +124,17 @@ void Connection::time_is_over() {
       if (out_empty()) {
         close_now(io::CloseMode::graceful);
       } else {  // a long download is no idle connection; min_send_rate watches it
-        set_phase(Phase::idle, std::uint64_t(session.settings.timeouts.idle_connection.count()));
+        set_phase(Phase::idle, std::uint64_t(work_->idle.count()));
       }
       break;
     case Phase::body:
-      if (!work_->exchange) break;
+      if (!work_->exchange || work_->body_paused) break;  // it is we who do not read
+      if (work_->bulk) {  // something may have come, of which nobody was told
+        work_->body_slow = true;
+        set_phase(Phase::body, kBulkGrace);
+        settle();
+        break;
+      }
       if (!work_->exchange->answered && !work_->exchange->late) {
         session.respond_error(*work_->exchange, Errc::body_timeout);
       } else {
@@ -124,9 +146,9 @@ void Connection::time_is_over() {
       break;
     case Phase::linger: {
       // A peer that still takes what was sent gets the rest of it.
-      std::uint64_t rate = session.settings.timeouts.min_send_rate;
+      std::uint64_t rate = shard().settings().timeouts.min_send_rate;
       std::uint64_t enough = std::max<std::uint64_t>(1, rate * work_->linger_limit / 1000);
-      if (taken() >= work_->linger_mark + enough) {
+      if (is_rationed() || taken() >= work_->linger_mark + enough) {
         begin_linger(work_->linger_limit);
       } else {
         close_now(io::CloseMode::abort);

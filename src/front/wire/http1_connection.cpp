@@ -5,10 +5,13 @@
 #include <cstring>
 
 #include "core/exchange.hpp"
+#include "core/raw_stream.hpp"
 #include "core/session.hpp"
 #include "core/step.hpp"
+#include "core/url_group.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/loop.hpp"
+#include "proto/http1/first_bytes.hpp"
 #include "proto/http1/request_decoder.hpp"
 
 namespace sluice::wire {
@@ -41,6 +44,20 @@ class Borrowed {
   core::Connection& connection_;
 };
 
+struct Times {
+  std::chrono::milliseconds entity_body, request_queue, idle_connection;
+};
+
+// Those of the request's URL group, if it has one.
+Times times_of(const core::Exchange& exchange) {
+  if (const core::UrlGroupView* group = exchange.url_group) {
+    const core::UrlSettings& own = group->settings;
+    return {own.entity_body, own.request_queue, own.idle_connection};
+  }
+  const Timeouts& all = exchange.shard.settings().timeouts;
+  return {all.entity_body, all.request_queue, all.idle_connection};
+}
+
 // The body, when it stands in one piece of memory; else null.
 const char* one_run(const core::Answer& answer) {
   const std::vector<core::BodyPart>& parts = answer.extras().parts;
@@ -66,12 +83,14 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
       close_when_drained(true);
       used = bytes.size();
     } else if (!work_->exchange) {
-      if (budget_is_used_up()) {
+      // Under a limit of bandwidth the next request may count for another URL group: what the one
+      // before has written leaves first.
+      if (budget_is_used_up() || (paced_ && waiting() > 0)) {
         work_->waits_for_room = true;
         break;
       }
       std::size_t head = begin_request(block, rest);
-      if (head == 0) break;
+      if (head == 0 && !stream) break;
       used += head;
     } else if (work_->reading_body && !work_->body_done && !work_->body_paused) {
       used += feed_body(block, rest);
@@ -85,22 +104,23 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
   if (work_->exchange) {
     // The handler answers later: what its views point to stays.
     if (!work_->exchange->head_block) work_->exchange->head_block = base::BlockRef::share(block);
-    const Timeouts& timeouts = loop().session().settings.timeouts;
     if (work_->reading_body && !work_->body_paused) {
-      set_phase(Phase::body, count(timeouts.entity_body));
-    } else if (loop().session().dispatcher.uses_pool() && work_->phase != Phase::queue) {
-      set_phase(Phase::queue, count(timeouts.request_queue));
-    } else if (work_->phase != Phase::queue) {
+      set_phase(Phase::body, count(times_of(*work_->exchange).entity_body));
+    } else if (work_->phase == Phase::queue) {
+      // It waits for a thread, or somebody decides about it: that time goes on.
+    } else if (work_->exchange->undecided) {
+      set_phase(Phase::queue, count(times_of(*work_->exchange).request_queue));
+    } else {
       set_phase(Phase::none, 0);
     }
   } else if (!stream && !closing_) {
-    const Timeouts& timeouts = loop().session().settings.timeouts;
+    const Timeouts& timeouts = shard().settings().timeouts;
     if (peer_ended_ && !work_->waits_for_room) {
       close_when_drained(false);
     } else if (work_->waits_for_room) {
       set_phase(Phase::none, 0);
     } else if (used == bytes.size()) {
-      set_phase(Phase::idle, count(timeouts.idle_connection));
+      set_phase(Phase::idle, count(work_->idle));
     } else if (work_->phase != Phase::header) {
       set_phase(Phase::header, count(timeouts.header_wait));
     }
@@ -111,11 +131,17 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
 // 0: the head is not complete.
 std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) {
   core::ServerSession& session = loop().session();
+  bool first = !work_->begun && session.events.on_unknown_protocol;
+  if (first && !http1::may_begin_request(bytes)) return begin_raw(bytes) ? 0 : bytes.size();
   core::Exchange& exchange = *shard().take_exchange();
   Borrowed borrowed(exchange, *this);
   http1::RequestDecoder decoder;
-  auto parsed = decoder.decode(bytes, session.head_limits, exchange.head);
+  auto parsed = decoder.decode(bytes, shard().settings().head_limits(), exchange.head);
   if (parsed.needs_more()) return 0;
+  if (first && parsed.is_bad() && http1::is_of_request_line(parsed.error())) {
+    return begin_raw(bytes) ? 0 : bytes.size();
+  }
+  work_->begun = true;
   exchange.port = work_;
   exchange.connection = this;
   work_->exchange = &exchange;
@@ -126,8 +152,23 @@ std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) 
     return bytes.size();
   }
   std::size_t used = parsed.used();
+  exchange.head_size = used;
   after_head(exchange, used < bytes.size());
   return used;
+}
+
+// What comes is not HTTP. True: the application takes it as a stream.
+bool Connection::begin_raw(std::span<std::byte> bytes) {
+  core::ServerSession& session = loop().session();
+  if (session.on_unknown_protocol(*this, bytes) && !close_called_) {
+    stream = core::RawStream::make(*this);
+    set_phase(Phase::none, 0);
+    return true;
+  }
+  if (close_called_) return false;
+  session.reject(this, Errc::http_bad_request_line, shard());
+  plain_error(Errc::http_bad_request_line);
+  return false;
 }
 
 void Connection::after_head(core::Exchange& exchange, bool more_here) {
@@ -137,15 +178,22 @@ void Connection::after_head(core::Exchange& exchange, bool more_here) {
                  (head.body == http::BodyKind::length && head.content_length == 0);
   exchange.body_complete = no_body;
   core::BodyPlan plan = session.on_head(exchange);
-  if (work_->exchange != &exchange || plan.kind == core::BodyPlan::Kind::answered) return;
-  if (no_body) {
-    session.on_body_end(exchange);
+  work_->idle = times_of(exchange).idle_connection;
+  if (work_->exchange != &exchange || plan.kind != core::BodyPlan::Kind::read) return;
+  begin_body(exchange, more_here);
+}
+
+void Connection::begin_body(core::Exchange& exchange, bool more_here) {
+  const http::RequestHead& head = exchange.head;
+  if (exchange.body_complete) {
+    loop().session().on_body_end(exchange);
     return;
   }
   work_->reading_body = true;
   work_->body_done = false;
   work_->body_chunked = head.body == http::BodyKind::chunked;
   work_->body_left = head.content_length;
+  work_->body_slow = false;
   if (work_->body_chunked) {
     if (!work_->chunks) work_->chunks = std::make_unique<http1::ChunkedDecoder>();
     work_->chunks->reset();
@@ -162,7 +210,7 @@ std::size_t Connection::feed_body(base::Block& block, std::span<std::byte> bytes
   std::size_t used = 0;
   bool last = false;
   if (work_->body_chunked) {
-    auto parsed = work_->chunks->decode(bytes, session.head_limits);
+    auto parsed = work_->chunks->decode(bytes, shard().settings().head_limits());
     if (parsed.needs_more()) return bytes.size();
     if (parsed.is_bad()) {
       if (!exchange.answered && !exchange.late) {
@@ -196,6 +244,13 @@ void Connection::finish_body() {
   loop().session().on_body_end(exchange);
 }
 
+// Somebody has made it wait, and does so no more: the time of its next piece begins.
+void Connection::wait_for_body() {
+  if (close_called_ || !work_ || !work_->exchange || !work_->reading_body) return;
+  if (work_->body_done || work_->body_paused) return;
+  set_phase(Phase::body, count(times_of(*work_->exchange).entity_body));
+}
+
 void Connection::pause_body(core::Exchange& exchange) {
   if (work_->exchange != &exchange) return;
   work_->body_paused = true;
@@ -205,6 +260,23 @@ void Connection::pause_body(core::Exchange& exchange) {
 void Connection::resume_body(core::Exchange& exchange) {
   if (work_->exchange != &exchange || !work_->body_paused) return;
   work_->body_paused = false;
+  loop().want_to_go_on(*this);
+}
+
+void Connection::wait_for_thread(core::Exchange& exchange) {
+  if (work_->exchange != &exchange) return;
+  set_phase(Phase::queue, count(times_of(exchange).request_queue));
+}
+
+void Connection::decided(core::Exchange& exchange) {
+  if (work_->exchange != &exchange) return;
+  begin_body(exchange, bool(work_->in));
+  if (close_called_ || !work_ || work_->exchange != &exchange) return;
+  if (work_->reading_body && !work_->body_paused) {
+    set_phase(Phase::body, count(times_of(exchange).entity_body));
+  } else if (!exchange.queue_state) {
+    set_phase(Phase::none, 0);
+  }
   loop().want_to_go_on(*this);
 }
 
@@ -318,7 +390,7 @@ void Connection::complete(core::Exchange& exchange, bool stay) {
   } else if (peer_ended_) {
     close_when_drained(false);
   } else {
-    set_phase(Phase::idle, count(loop().session().settings.timeouts.idle_connection));
+    set_phase(Phase::idle, count(work_->idle));
   }
   settle();
 }
@@ -400,6 +472,29 @@ bool Connection::write_stream(core::Exchange& exchange, Bytes bytes) {
   return !wants_on_writable();
 }
 
+void Connection::interim(core::Exchange& exchange, int status, std::string_view fields) {
+  if (work_->exchange != &exchange || close_called_ || exchange.head.minor == 0) return;
+  http1::ResponseHeadOut head;
+  head.status = status;
+  head.framing = http1::Framing::none;
+  head.fields = fields;
+  send_head(head, {});
+}
+
+bool Connection::write_stream_shared(core::Exchange& exchange, const base::SharedBytes& bytes) {
+  const bool plain = work_->exchange == &exchange && !close_called_ && !work_->counted_stream &&
+                     !work_->head_only_stream;
+  if (!plain || bytes.size() <= kCopied) return write_stream(exchange, bytes.bytes());
+  if (work_->chunked_stream) {
+    char chunk[http1::kChunkHeadBound];
+    char* end = http1::write_chunk_head(chunk, bytes.size());
+    write(as_bytes(std::string_view(chunk, std::size_t(end - chunk))));
+  }
+  write_shared(bytes, core::kKept);
+  if (work_->chunked_stream) write(as_bytes(http1::kChunkTail));
+  return !wants_on_writable();
+}
+
 void Connection::end_stream(core::Exchange& exchange, std::string_view trailer_lines) {
   if (work_->exchange != &exchange) return;
   if (work_->counted_stream && work_->stream_left > 0 && !work_->head_only_stream) {
@@ -438,6 +533,8 @@ void Connection::upgrade(core::Exchange& exchange, std::string_view fields,
   work_->chunks.reset();
   set_phase(Phase::none, 0);
   exchange.release();
+  // It was decided later: what has come since is the stream's.
+  if (!work_->processing && work_->in) loop().want_to_go_on(*this);
 }
 
 }  // namespace sluice::wire

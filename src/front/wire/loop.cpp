@@ -9,11 +9,22 @@
 #include <cstring>
 #include <new>
 #include <random>
+#include <utility>
 
 namespace sluice::wire {
 namespace {
 
-constexpr base::Duration kRateTick = std::chrono::seconds(5);
+using namespace std::chrono_literals;
+
+// How often it is looked whether peers take what waits for them; zero: never. Who takes nothing for
+// write_timeout is found before a half of it more is over.
+base::Duration rate_tick(const core::SessionSettings& settings) {
+  base::Duration tick = settings.timeouts.min_send_rate > 0 ? std::chrono::seconds(5) : 0s;
+  base::Duration write = settings.options.write_timeout;
+  if (write.count() == 0) return tick;
+  write = std::max<base::Duration>(write / 4, base::TimerWheel::kTick);
+  return tick.count() > 0 ? std::min(tick, write) : write;
+}
 
 core::Endpoint endpoint_of(const sockaddr_storage& address) {
   core::Endpoint endpoint;
@@ -46,10 +57,12 @@ Loop::Loop(std::shared_ptr<core::ServerSession> session, std::uint32_t index,
            std::unique_ptr<io::Engine> engine)
     : session_(std::move(session)),
       engine_(std::move(engine)),
+      waking_(engine_.get()),
       shard_(*session_, index, engine_->blocks(), engine_->now()),
       rate_timer_(&Loop::rate_timer_fired, this) {
   shard_.home->front = this;
   shard_.home->cells = std::make_unique<base::Cells>(sizeof(Connection));
+  shard_.upstreams = &upstreams_;
   shard_.mailbox->open(*this);
 }
 
@@ -79,9 +92,19 @@ void Loop::turn(base::Instant until) {
   }
   if (!shard_.broadcasts.should_wait()) shard_.broadcasts.hand_out_and_send();
   flush_dirty();
+  if (!shard_.ended_sends.empty()) {
+    shard_.ended_sends.tell(*session_);
+    flush_dirty();
+    at_once = at_once || !shard_.ended_sends.empty();
+  }
+  while (upstreams_.wants_flush()) {
+    upstreams_.flush();
+    flush_dirty();
+  }
   // What was flushed may have had room again, and what was told of that may have broadcast.
   at_once = at_once || !going_on_.empty() || shard_.broadcasts.waits() || done();
   shard_.scratch.rewind();
+  shard_.counters.bytes_queued.set(shard_.queued_bytes);
   base::Instant next = at_once ? base::Instant::min() : shard_.timers.next();
   engine_->wait(std::min(next, until));
   enter();
@@ -99,13 +122,112 @@ void Loop::listen() {
 void Loop::run() {
   core::Shard::set_current(&shard_);
   listen();
-  while (!done()) turn(base::never);
+  while (!done()) {
+    turn(base::never);
+    if (engine_->failed()) [[unlikely]]
+      lose();
+    while (lost() && !done()) rest_until_woken();
+  }
   shard_.mailbox->close();
   shard_.broadcasts.hand_out();
   flush_dirty();
   for (Connection* connection : going_on_) connection->release();
   going_on_.clear();
   core::Shard::set_current(nullptr);
+}
+
+// --- A shard without an engine -------------------------------------------------------------------
+
+void Loop::wake() {
+  waking_.load(std::memory_order_acquire)->wake();
+  if (!lost()) return;
+  std::lock_guard lock(lost_mutex_);
+  woken_.notify_all();
+}
+
+void Loop::lose() {
+  session_->log(LogLevel::error, Errc::shard_lost,
+                "shard " + std::to_string(shard_.index) + " has lost its " + engine_->name() +
+                    " descriptor; its connections end" +
+                    (session_->settings.watchdog ? ", the watchdog brings it back"
+                                                 : "; restart the server, or enable the watchdog"));
+  lost_.store(true, std::memory_order_seq_cst);
+  engine_->abandon();
+  upstreams_.abandon(*engine_);
+  std::vector<Connection*> all;
+  shard_.registry.for_each([&](core::Connection& each) {
+    all.push_back(&static_cast<Connection&>(each));
+    each.retain();
+  });
+  for (Connection* connection : all) {
+    engine_->abandon(*connection);
+    connection->release();
+  }
+  for (auto& accepting : listeners_) {
+    accepting->listener.events = nullptr;
+    if (accepting->open && !accepting->only_backlog && !session_->settings.watchdog) {
+      ::shutdown(accepting->socket.fd, SHUT_RD);  // the other shards take its clients
+    }
+    if (accepting->open && accepting->only_backlog) {
+      ::close(accepting->socket.fd);
+      accepting->on_listener_closed(-1);
+    }
+  }
+  flush_dirty();
+}
+
+void Loop::rest_until_woken() {
+  {
+    std::unique_lock lock(lost_mutex_);
+    auto posted = [this] { return !shard_.mailbox->empty(); };
+    woken_.wait_for(lock, std::chrono::milliseconds(100), posted);
+  }
+  shard_.begin_turn(base::read_clock());
+  shard_.finish_turn();
+  flush_dirty();
+}
+
+void Loop::revive(std::unique_ptr<io::Engine> engine) {
+  if (!lost() || shard_.draining) return;
+  failed_engines_.push_back(std::move(engine_));
+  engine_ = std::move(engine);
+  waking_.store(engine_.get(), std::memory_order_release);
+  lost_.store(false, std::memory_order_release);
+  promised_.store(false, std::memory_order_release);
+  for (auto& accepting : listeners_) {
+    if (accepting->open) engine_->listen(accepting->listener, accepting->socket.fd, *accepting);
+  }
+}
+
+void Loop::replace_listener(int old, bool ours, int fd) {
+  if (shard_.draining) {
+    ::close(fd);
+    return;
+  }
+  for (auto& accepting : listeners_) {
+    if (!accepting->open || accepting->socket.fd != old) continue;
+    accepting->socket.fd = fd;
+    if (!lost()) {  // else revive() listens on it
+      accepting->next_fd = fd;
+      engine_->forget_listener(accepting->listener);
+    }
+    if (ours) ::close(old);
+    return;
+  }
+}
+
+void Loop::drop_listener(int fd) {
+  for (auto& accepting : listeners_) {
+    if (!accepting->open || accepting->only_backlog || accepting->socket.fd != fd) continue;
+    if (lost()) {
+      ::close(fd);
+      accepting->on_listener_closed(-1);
+    } else {
+      accepting->only_backlog = true;
+      engine_->close_listener(accepting->listener);
+    }
+    return;
+  }
 }
 
 void Loop::mark_dirty(Connection& connection) {
@@ -137,9 +259,9 @@ void Loop::want_to_go_on(Connection& connection) {
 }
 
 void Loop::want_rate_check() {
-  if (!rate_timer_.armed() && session_->settings.timeouts.min_send_rate > 0) {
-    shard_.timers.set(rate_timer_, shard_.now + kRateTick);
-  }
+  if (rate_timer_.armed()) return;
+  const base::Duration tick = rate_tick(shard_.settings());
+  if (tick.count() > 0) shard_.timers.set(rate_timer_, shard_.now + tick);
 }
 
 void Loop::rate_timer_fired(void* self) { static_cast<Loop*>(self)->check_rates(); }
@@ -166,7 +288,12 @@ void Loop::Accepting::on_accepted(int fd, const sockaddr_storage* peer) {
     loop.adopt(fd, socket.local, ask_local, peer);
     return;
   }
-  Loop& target = *loop.deal_[loop.next_deal_++ % loop.deal_.size()];
+  std::size_t next = loop.next_deal_++;
+  for (std::size_t i = 0; i < loop.deal_.size() && loop.deal_[next % loop.deal_.size()]->lost();
+       ++i) {
+    next = loop.next_deal_++;
+  }
+  Loop& target = *loop.deal_[next % loop.deal_.size()];
   if (&target == &loop) {
     loop.adopt(fd, socket.local, ask_local, peer);
     return;
@@ -193,6 +320,10 @@ void Loop::Accepting::on_accept_failed(const Error& why) {
 }
 
 void Loop::Accepting::on_listener_closed(int) {
+  if (next_fd >= 0) {
+    loop.engine_->listen(listener, std::exchange(next_fd, -1), *this);
+    return;
+  }
   open = false;
   loop.open_listeners_.fetch_sub(1);
   if (loop.on_change) loop.on_change();
@@ -201,7 +332,10 @@ void Loop::Accepting::on_listener_closed(int) {
 void Loop::close_listeners(bool keep) {
   for (auto& accepting : listeners_) {
     if (!accepting->open || accepting->only_backlog) continue;
-    if (keep) {
+    if (lost()) {
+      if (!keep) ::close(accepting->socket.fd);
+      accepting->on_listener_closed(-1);
+    } else if (keep) {
       engine_->leave_listener(accepting->listener);
     } else {
       engine_->close_listener(accepting->listener);
@@ -213,6 +347,10 @@ void Loop::close_listeners(bool keep) {
 
 void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local,
                  const sockaddr_storage* peer) {
+  if (lost()) {
+    ::close(fd);
+    return;
+  }
   Connection* connection = nullptr;
   try {
     connection =
@@ -267,11 +405,13 @@ void Loop::gone(Connection& connection) {
 
 void Loop::drain(std::uint16_t close_code, base::Duration spread) {
   shard_.draining = true;
+  upstreams_.drain();
   // Spread over time, so that their clients do not come back all at once.
   std::minstd_rand random(std::uint32_t(shard_.now.time_since_epoch().count()));
   auto window =
       std::min<std::int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(spread).count(),
                              std::int64_t(shard_.registry.size()) / 4);
+  session_->on_drain(shard_, std::chrono::milliseconds(window));
   shard_.registry.for_each([&](core::Connection& each) {
     std::int64_t delay = window > 0 ? std::int64_t(random() % std::uint64_t(window + 1)) : 0;
     static_cast<Connection&>(each).drain(close_code, std::chrono::milliseconds(delay));
@@ -283,6 +423,9 @@ void Loop::abort_all(const Error& why) {
       [&](core::Connection& each) { static_cast<Connection&>(each).abort_now(why); });
 }
 
-void Loop::finish() { finishing_ = true; }
+void Loop::finish() {
+  finishing_ = true;
+  upstreams_.close_all();
+}
 
 }  // namespace sluice::wire

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "core/shard.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/out_queue.hpp"
+#include "front/wire/upstream.hpp"
 #include "io/engine.hpp"
 
 namespace sluice::wire {
@@ -55,11 +58,23 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   void close_listeners(bool keep);
   void drain(std::uint16_t close_code, base::Duration spread);
   void abort_all(const Error& why);
+  // Goes on with an engine of the same kind, after lost().
+  void revive(std::unique_ptr<io::Engine> engine);
+  // A listening socket has gone under its number `old`: this one takes its place. `ours`: the
+  // number is still that socket's, which is closed.
+  void replace_listener(int old, bool ours, int fd);
+  // Another loop listens in its place.
+  void drop_listener(int fd);
   void finish();  // run() returns when no connection and no listener is left
 
   // --- Any thread ---
   bool post(base::Task task) { return shard_.mailbox->post_always(std::move(task)); }
-  void wake() override { engine_->wake(); }
+  void wake() override;
+  // Its engine has failed: its connections have ended, and nothing is accepted until revive().
+  bool lost() const { return lost_.load(std::memory_order_acquire); }
+  // Another engine is on its way to it.
+  void promise() { promised_.store(true, std::memory_order_release); }
+  bool is_promised() const { return promised_.load(std::memory_order_acquire); }
   std::size_t connections() const { return connections_.load(std::memory_order_relaxed); }
   std::size_t listeners() const { return open_listeners_.load(std::memory_order_acquire); }
   // Called on the shard's thread each time a connection or listener has gone.
@@ -67,6 +82,7 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
 
   core::Shard& shard() { return shard_; }
   io::Engine& engine() { return *engine_; }
+  const io::Engine& engine() const { return *engine_; }
   core::ServerSession& session() { return *session_; }
   SegmentPool& segments() { return segments_; }
   WorkPool& works() { return works_; }
@@ -96,18 +112,29 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
     ListenSocket socket;
     io::Listener listener;
     bool open = false, only_backlog = false;
+    int next_fd = -1;  // takes its place when it has closed
   };
-  bool done() const { return finishing_ && listeners() == 0 && connections() == 0; }
+  void lose();
+  void rest_until_woken();
+  bool done() const {
+    return finishing_ && listeners() == 0 && connections() == 0 && upstreams_.empty();
+  }
   void turn_away(int fd);
   static void rate_timer_fired(void* self);
   void check_rates();
   void flush_dirty();
 
   std::shared_ptr<core::ServerSession> session_;
+  std::vector<std::unique_ptr<io::Engine>> failed_engines_;  // whose blocks are in use
   std::unique_ptr<io::Engine> engine_;
+  std::atomic<io::Engine*> waking_;  // the same, for other threads
+  std::atomic<bool> lost_{false}, promised_{false};
+  std::mutex lost_mutex_;
+  std::condition_variable woken_;  // while it is lost
   core::Shard shard_;
   SegmentPool segments_;
   WorkPool works_;
+  UpstreamPool upstreams_{*this};
   std::vector<std::unique_ptr<Accepting>> listeners_;
   std::vector<Loop*> deal_;
   std::size_t next_deal_ = 0;

@@ -33,11 +33,16 @@ Segment* SegmentPool::take() {
   return segment;
 }
 
-void SegmentPool::give_back(Segment* segment) {
+void SegmentPool::give_back(Segment* segment, Errc why) {
   segment->block.reset();
-  if (segment->owner) segment->owner.reset();
+  if (segment->owner) {
+    if (segment->flags & Segment::kReceipt) {
+      static_cast<core::Receipt*>(const_cast<void*>(segment->owner.get()))->ended(why);
+    }
+    segment->owner.reset();
+  }
   segment->file = -1;
-  segment->droppable = false;
+  segment->flags = 0;
   segment->next = free_;
   free_ = segment;
   --in_use_;
@@ -53,10 +58,10 @@ void OutQueue::push(Segment* segment) {
   bytes_ += segment->size;
 }
 
-bool OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable) {
+bool OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, core::Marks marks) {
   if (bytes.empty()) return true;
   if (last_ && last_->block.get() == &block && last_->at + last_->size == bytes.data() &&
-      !droppable && !last_->droppable) {
+      marks == core::kKept && last_->flags == 0) {
     last_->size += bytes.size();
     bytes_ += bytes.size();
     return true;
@@ -66,20 +71,20 @@ bool OutQueue::append(SegmentPool& pool, base::Block& block, Bytes bytes, bool d
   segment->at = bytes.data();
   segment->size = bytes.size();
   segment->block = base::BlockRef::share(block);
-  segment->droppable = droppable;
+  segment->flags = marks;
   push(segment);
   return true;
 }
 
 bool OutQueue::append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes,
-                      bool droppable) {
+                      core::Marks marks) {
   if (bytes.empty()) return true;
   Segment* segment = pool.take();
   if (!segment) return false;
   segment->at = bytes.data();
   segment->size = bytes.size();
   segment->owner = std::move(owner);
-  segment->droppable = droppable;
+  segment->flags = marks;
   push(segment);
   return true;
 }
@@ -118,7 +123,7 @@ void OutQueue::consume(SegmentPool& pool, std::uint64_t bytes) {
         s->offset += bytes;
       } else {
         s->at += bytes;
-        s->droppable = false;  // half a message cannot be taken back
+        s->flags &= Segment::kReceipt;  // half a message cannot be taken back
       }
       return;
     }
@@ -129,7 +134,8 @@ void OutQueue::consume(SegmentPool& pool, std::uint64_t bytes) {
   }
 }
 
-std::size_t OutQueue::drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes) {
+std::size_t OutQueue::drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes,
+                           core::Marks marks) {
   std::size_t dropped = 0;
   std::uint64_t gone = 0, passed = 0;
   Segment* before = nullptr;
@@ -137,13 +143,13 @@ std::size_t OutQueue::drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t 
     Segment* next = s->next;
     bool under_way = passed < busy;
     passed += s->size;
-    if (!under_way && s->droppable) {
+    if (!under_way && (s->flags & marks)) {
       (before ? before->next : first_) = next;
       if (last_ == s) last_ = before;
       gone += s->size;
       bytes_ -= s->size;
       ++dropped;
-      pool.give_back(s);
+      pool.give_back(s, Errc::slow_reader);
     } else {
       before = s;
     }
@@ -152,10 +158,25 @@ std::size_t OutQueue::drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t 
   return dropped;
 }
 
-void OutQueue::clear(SegmentPool& pool) {
+std::size_t OutQueue::size_of(std::uint64_t busy, core::Marks marks) const {
+  std::size_t bytes = 0;
+  std::uint64_t passed = 0;
+  for (const Segment* s = first_; s; s = s->next) {
+    if (passed >= busy && (s->flags & marks)) bytes += s->size;
+    passed += s->size;
+  }
+  return bytes;
+}
+
+void OutQueue::add_receipt(std::shared_ptr<core::Receipt> receipt) {
+  last_->owner = std::move(receipt);
+  last_->flags |= Segment::kReceipt;
+}
+
+void OutQueue::clear(SegmentPool& pool, Errc why) {
   while (Segment* s = first_) {
     first_ = s->next;
-    pool.give_back(s);
+    pool.give_back(s, why);
   }
   last_ = nullptr;
   bytes_ = 0;

@@ -14,7 +14,9 @@
 #include <sluice/bytes.hpp>
 
 #include "base/block.hpp"
+#include "core/front.hpp"
 #include "core/open_file.hpp"
+#include "core/receipt.hpp"
 
 namespace sluice::wire {
 
@@ -24,10 +26,12 @@ struct Segment {
   const std::byte* at = nullptr;
   std::uint64_t size = 0;
   base::BlockRef block;
-  std::shared_ptr<const void> owner;  // shared bytes or an open file
+  std::shared_ptr<const void> owner;  // shared bytes, an open file or a receipt
   std::uint64_t offset = 0;           // file
   int file = -1;
-  bool droppable = false;  // a whole message
+  std::uint8_t flags = 0;  // core::Marks and kReceipt; with any, nothing joins this run
+
+  static constexpr std::uint8_t kReceipt = 2;  // the owner is a core::Receipt
 };
 
 // Segments of one shard, used again.
@@ -35,7 +39,8 @@ class SegmentPool {
  public:
   ~SegmentPool();
   Segment* take();  // null when memory is out
-  void give_back(Segment* segment);
+  // `why`: what a receipt is told; none: everything has gone.
+  void give_back(Segment* segment, Errc why = Errc::none);
   bool has_idle() const { return free_ != nullptr; }
   std::size_t in_use() const { return in_use_; }
 
@@ -53,9 +58,9 @@ class OutQueue {
 
   // False when memory is out: nothing was appended. Bytes that stand in `block` right behind what
   // was appended last join that run (unless they must stay apart to be dropped).
-  [[nodiscard]] bool append(SegmentPool& pool, base::Block& block, Bytes bytes, bool droppable);
+  [[nodiscard]] bool append(SegmentPool& pool, base::Block& block, Bytes bytes, core::Marks marks);
   [[nodiscard]] bool append(SegmentPool& pool, std::shared_ptr<const void> owner, Bytes bytes,
-                            bool droppable);
+                            core::Marks marks);
   [[nodiscard]] bool append_file(SegmentPool& pool, const core::FileRef& file, std::uint64_t offset,
                                  std::uint64_t size);
 
@@ -64,12 +69,16 @@ class OutQueue {
   std::size_t gather(std::span<iovec> parts, bool& file_next) const;
   bool file_first() const { return first_ && first_->file >= 0; }
   const Segment& front() const { return *first_; }
+  // Of the bytes that were appended last; the queue must not be empty.
+  void add_receipt(std::shared_ptr<core::Receipt> receipt);
   // So many bytes have gone.
   void consume(SegmentPool& pool, std::uint64_t bytes);
-  // Takes out droppable segments behind the first `busy` bytes until `bytes` are gone; returns how
-  // many segments.
-  std::size_t drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes);
-  void clear(SegmentPool& pool);
+  // Takes out segments with one of `marks` behind the first `busy` bytes until `bytes` are gone;
+  // returns how many segments.
+  std::size_t drop(SegmentPool& pool, std::uint64_t busy, std::uint64_t bytes, core::Marks marks);
+  // Of those that drop() would take out, all together.
+  std::size_t size_of(std::uint64_t busy, core::Marks marks) const;
+  void clear(SegmentPool& pool, Errc why = Errc::gone);
 
  private:
   void push(Segment* segment);
@@ -83,7 +92,7 @@ class OutQueue {
 struct FirstRun {
   base::BlockRef block;
   Bytes bytes;
-  bool droppable = false;
+  core::Marks marks = core::kKept;
 };
 
 }  // namespace sluice::wire

@@ -143,9 +143,7 @@ class World {
         EXPECT_EQ(loop->shard().websockets[i]->place, i);
       }
     }
-    EXPECT_EQ(rig.session->open_connections.load(),
-              rig.loop(0).connections() + rig.loop(1).connections());
-    EXPECT_EQ(rig.network.open_count(), rig.session->open_connections.load());
+    EXPECT_EQ(rig.network.open_count(), rig.loop(0).connections() + rig.loop(1).connections());
   }
 
   Rig rig;

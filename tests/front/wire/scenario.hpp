@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/event_stream.hpp>
+
 #include "front/wire/harness.hpp"
 #include "service/temp_dir.hpp"
 
@@ -33,6 +35,15 @@ class Scenario {
       BodyWriter writer = response.stream();
       for (int i = 0; i < 5; ++i) writer.write(std::string(3000, char('a' + i)));
       static_cast<void>(writer.end({{"X-Trailer", "1"}}));
+    });
+    add("GET", "/events", [](sluice::Connection, const HttpRequest&, HttpResponse& response) {
+      EventStream events = response.event_stream({.retry = 5s});
+      static_cast<void>(events.send({.id = "1", .data = std::string(5000, 'e')}));
+    });
+    add("GET", "/produced", [](sluice::Connection, const HttpRequest&, HttpResponse& response) {
+      response.content_producer([left = 3](std::span<std::byte> room) mutable -> std::size_t {
+        return left-- > 0 ? room.size() / 4 : 0;
+      });
     });
     add("GET", "/late", [this](sluice::Connection, const HttpRequest&, HttpResponse& response) {
       response.content_text("late");
@@ -101,7 +112,7 @@ class Scenario {
                 W::close_frame(1000));
     listener.send(W::frame(W::kText, "\xff"));  // no UTF-8
     http.send("BAD\r\n\r\n");
-    stream.send(get("/stream", "Connection: close\r\n"));
+    stream.send(get("/events") + get("/produced") + get("/stream", "Connection: close\r\n"));
     files.end();
     pause();
   }

@@ -4,10 +4,12 @@
 // Layer: tests.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
 
+#include "front/wire/failure/gate_scenario.hpp"
 #include "front/wire/scenario.hpp"
 #include "support/new_hook.hpp"
 
@@ -25,20 +27,28 @@ void arm(bool server) {
   }
 }
 
-TEST(NoMemory, TheServerGoesOn) {
+void run(Scenario& scenario) {
+  scenario.run([&] { return scenario.rig.connect(); });
+}
+void run(GateScenario& scenario) { scenario.run(); }
+
+// The script once for each allocation in it, with that one failing. `fewest` runs are to show it;
+// no run may show it to more than `most` of the peers.
+template <class Script>
+void fail_each_allocation(std::size_t fewest, std::size_t most) {
   std::vector<std::string> expected;
   {
-    Scenario clean;
-    clean.run([&] { return clean.rig.connect(); });
+    Script clean;
+    run(clean);
     expected = clean.transcripts();
   }
   std::size_t worst = 0, failed = 0;
   for (std::size_t nth = 1;; ++nth) {
     SCOPED_TRACE(testing::Message() << "allocation " << nth);
-    Scenario scenario;
+    Script scenario;
     left = nth;
     server_runs = arm;
-    scenario.run([&] { return scenario.rig.connect(); });
+    run(scenario);
     server_runs = nullptr;
     bool reached = left == 0;
     left = 0;
@@ -54,10 +64,14 @@ TEST(NoMemory, TheServerGoesOn) {
       break;
     }
   }
-  EXPECT_GT(failed, 30u) << "else nothing was tested";
-  // A broadcast that has no memory for its frame is lost for all; nothing else touches two.
-  EXPECT_LE(worst, 2u);
+  EXPECT_GT(failed, fewest) << "else nothing was tested";
+  EXPECT_LE(worst, most);
 }
+
+// A broadcast that has no memory for its frame is lost for all; nothing else touches two.
+TEST(NoMemory, TheServerGoesOn) { fail_each_allocation<Scenario>(30, 2); }
+
+TEST(NoMemory, TheGateGoesOn) { fail_each_allocation<GateScenario>(30, 1); }
 
 }  // namespace
 }  // namespace sluice::test

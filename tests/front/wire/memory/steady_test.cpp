@@ -17,6 +17,7 @@
 #include "front/wire/harness.hpp"
 #include "front/wire/loop.hpp"
 #include "io/file_pool.hpp"
+#include "proto/ws/permessage_deflate.hpp"
 #include "service/files/file_service.hpp"
 #include "service/temp_dir.hpp"
 #include "support/http_client.hpp"
@@ -79,6 +80,7 @@ class RealShard {
     EXPECT_TRUE(handler && router_.add_native("GET", "/f/{path...}", std::move(*handler), {}));
     // Idle connections only: no timer of ours may end one.
     settings_.timeouts.idle_connection = 10min;
+    settings_.extensions.permessage_deflate.enabled = true;  // for those that offer it
     session_ = std::make_shared<core::ServerSession>(settings_, events_, router_, plain_cipher());
     session_->body_source = files_.get();
     auto engine = make({});
@@ -142,6 +144,18 @@ class RealShard {
   std::uint16_t port_ = 0;
   std::thread thread_;
 };
+
+constexpr std::string_view kDeflate =
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+
+// The frame of a client for which each message stands alone.
+std::string compressed(std::string_view message) {
+  auto deflater = coding::Deflater::make({12, 6, 8});
+  std::string out(message.size() + ws::kDeflateTail, '\0');
+  const Bytes packed =
+      ws::deflate_message(*deflater, as_bytes(message), std::as_writable_bytes(std::span(out)));
+  return WsClient::frame(WsClient::kText, as_text(packed), true, true, 4);
+}
 
 struct EngineCase {
   const char* name;
@@ -246,6 +260,63 @@ TEST_P(Steady, HotFiles) {
   expect_none([&] {
     for (int i = 0; i < 1000; ++i) ASSERT_EQ(client.get("/f/hot.txt").body.size(), 1024u);
   });
+}
+
+// What compresses and inflates is the shard's.
+TEST_P(Steady, CompressedEchoes) {
+  WsClient client(shard->port(), "/", kDeflate);
+  const std::string message(600, 'm'), frame = compressed(message);
+  std::string answer;
+  expect_none([&] {
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_TRUE(client.send(frame));
+      answer = client.read();
+      ASSERT_LT(answer.size(), 50u);
+    }
+  });
+}
+
+TEST_P(Steady, CompressedBroadcasts) {
+  std::vector<std::unique_ptr<WsClient>> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(std::make_unique<WsClient>(shard->port(), "/", i % 3 == 0 ? "" : kDeflate));
+  }
+  const std::string message(600, 'b');
+  expect_none([&] {
+    for (int i = 0; i < 100; ++i) {
+      shard->on_shard([&] {
+        core::ServerSession::broadcast_on(*core::Shard::current(), ws::Opcode::text,
+                                          as_bytes(message), {});
+      });
+      for (auto& client : clients) ASSERT_NE(client->read(), "(end)");
+    }
+  });
+}
+
+// Nor does one that has agreed upon compression, and has had a message.
+TEST_P(Steady, AnIdleWebSocketWithDeflateTakesNoMore) {
+  constexpr std::size_t kCount = 400;
+  std::vector<std::unique_ptr<WsClient>> clients;
+  const std::string message(600, 'm'), frame = compressed(message);
+  const auto open = [&](bool deflate) {
+    for (std::size_t i = 0; i < kCount; ++i) {
+      clients.push_back(
+          std::make_unique<WsClient>(shard->port(), "/", deflate ? kDeflate : std::string_view()));
+      ASSERT_TRUE(deflate ? clients.back()->send(frame) : clients.back()->text(message));
+      ASSERT_EQ(clients.back()->read().size() < 50, deflate);
+    }
+  };
+  open(true);
+  open(false);
+  const std::size_t before = shard->bytes();
+  open(false);
+  const std::size_t plain = shard->bytes() - before;
+  open(true);
+  const std::size_t deflating = shard->bytes() - before - plain;
+  RecordProperty("bytes", std::to_string(deflating / kCount));
+  EXPECT_LE(deflating, plain + kCount * 8);  // tables grow when they do
+  EXPECT_LE(deflating / kCount, 300u);
+  EXPECT_EQ(shard->connections(), 4 * kCount);
 }
 
 // A connection that says nothing keeps no buffer.
