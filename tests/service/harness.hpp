@@ -7,7 +7,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -61,7 +64,7 @@ class RecordingPort final : public core::ExchangePort {
   std::size_t room = ~std::size_t{0};
   std::size_t written = 0;
   bool keep_body = true;
-  bool done = false;
+  bool done = false, paused = false;
   Outcome outcome;
 
   void respond(core::Exchange& exchange) override {
@@ -101,8 +104,9 @@ class RecordingPort final : public core::ExchangePort {
     outcome.why = why.code;
     end(exchange);
   }
-  void pause_body(core::Exchange&) override {}
-  void resume_body(core::Exchange&) override {}
+  void pause_body(core::Exchange&) override { paused = true; }
+  void resume_body(core::Exchange&) override { paused = false; }
+  void decided(core::Exchange&) override {}
   void upgrade(core::Exchange&, std::string_view, core::StreamPtr) override { std::abort(); }
 
  private:
@@ -155,8 +159,9 @@ class Harness final : private core::Waker {
     shard_->begin_turn(now_);
   }
 
-  // Begins a request; `fields` are complete lines. The text must live as long as the exchange.
-  core::Exchange* begin(RecordingPort& port, const std::string& text) {
+  // Begins a request; `fields` are complete lines, `body` is its body if it has one. The text must
+  // live as long as the exchange.
+  core::Exchange* begin(RecordingPort& port, const std::string& text, std::string_view body = {}) {
     core::Exchange* exchange = shard_->take_exchange();
     exchange->port = &port;
     connection_->retain();
@@ -170,9 +175,16 @@ class Harness final : private core::Waker {
       exchange->release();
       return nullptr;
     }
-    if (session_.on_head(*exchange).kind == core::BodyPlan::Kind::read) {
-      session_.on_body_end(*exchange);
+    if (session_.on_head(*exchange).kind != core::BodyPlan::Kind::read) return exchange;
+    while (!body.empty() && !port.done) {
+      const base::BlockRef block = blocks_.take(65536);
+      const std::size_t size = std::min<std::size_t>(body.size(), block->capacity());
+      std::memcpy(block->data(), body.data(), size);
+      session_.on_body(*exchange, *block, {block->data(), size});
+      body.remove_prefix(size);
+      while (port.paused && !port.done) run_mail();
     }
+    if (!port.done) session_.on_body_end(*exchange);
     return exchange;
   }
   // Runs what the file pool sends back, until the answer is there.
@@ -220,6 +232,8 @@ class Harness final : private core::Waker {
   std::size_t submitted() const { return submitted_.load(); }
   // The pool refuses everything.
   bool full = false;
+  // On the pool's thread, in front of each job.
+  std::function<void()> before_job;
 
  private:
   static core::SessionSettings settings() {
@@ -238,6 +252,7 @@ class Harness final : private core::Waker {
     ++outstanding_;
     try {
       return pool_->submit([this, task = std::move(task)]() mutable {
+        if (before_job) before_job();
         task();
         std::lock_guard lock(mutex_);
         --outstanding_;

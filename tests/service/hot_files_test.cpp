@@ -284,6 +284,7 @@ class BarePort final : public core::ExchangePort {
   }
   void pause_body(core::Exchange&) override {}
   void resume_body(core::Exchange&) override {}
+  void decided(core::Exchange&) override {}
   void upgrade(core::Exchange&, std::string_view, core::StreamPtr) override { std::abort(); }
 
  private:
@@ -355,6 +356,27 @@ TEST(HotFiles, EveryAllocationOfAStreamMayFail) {
     }
     harness.settle();
   }
+}
+
+// Where bodies are stored, whichever allocation fails: that request is answered, the others are.
+TEST(BodiesInFiles, WithoutMemoryOneRequestEnds) {
+  Harness harness({}, [](Connection, const HttpRequest& request, HttpResponse& response) {
+    response.content_text(std::to_string(request.body().size()));
+  });
+  const std::string body(1'000'000, 'x');
+  const std::string head = Harness::text_of("POST", "/", "Content-Length: 1000000\r\n");
+  const auto post = [&] {
+    RecordingPort port;
+    harness.begin(port, head, body);
+    harness.finish(port);
+    harness.settle();
+    return std::move(port.outcome);
+  };
+  EXPECT_EQ(post().body, "1000000");
+  harness.before_job = [] { fail_after = 1; };
+  EXPECT_EQ(post().status, 503);
+  harness.before_job = [] { fail_after = 0; };
+  EXPECT_EQ(post().body, "1000000");
 }
 
 }  // namespace

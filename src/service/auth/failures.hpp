@@ -27,11 +27,14 @@ struct FailureLimits {
   std::chrono::milliseconds most_delay{4000};
   std::chrono::seconds refuse_for{300};    // then one more failure is enough
   std::chrono::seconds forget_after{900};  // without a failure
+
+  friend bool operator==(const FailureLimits&, const FailureLimits&) = default;
 };
 
 class Failures {
  public:
   explicit Failures(FailureLimits limits = {});
+  const FailureLimits& limits() const { return limits_; }
 
   // What an address has earned.
   struct Standing {

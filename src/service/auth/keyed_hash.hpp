@@ -7,10 +7,11 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 #include <string_view>
 
+#include "crypto/blake2b.hpp"
 #include "crypto/digest.hpp"
-#include "crypto/hmac.hpp"
 #include "crypto/secret.hpp"
 
 namespace sluice::service {
@@ -32,7 +33,11 @@ class HashKey {
   HashKey(const HashKey&) = delete;
   HashKey& operator=(const HashKey&) = delete;
 
-  KeyedHash operator()(Bytes bytes) const { return crypto::hmac_sha256(key_, bytes); }
+  KeyedHash operator()(Bytes bytes) const { return crypto::blake2b(key_, {bytes}); }
+  // Of all parts, one behind the other: the caller says where each ends.
+  KeyedHash operator()(std::initializer_list<Bytes> parts) const {
+    return crypto::blake2b(key_, parts);
+  }
 
  private:
   std::array<std::byte, 32> key_;

@@ -22,6 +22,8 @@ namespace sluice::service {
 struct NonceLimits {
   std::chrono::seconds ttl{300};
   std::size_t tracked = 8192;  // nonces in use; beyond: the oldest is stale, with all before it
+
+  friend bool operator==(const NonceLimits&, const NonceLimits&) = default;
 };
 
 enum class NonceVerdict {
@@ -38,6 +40,7 @@ class Nonces {
   static constexpr std::uint32_t kWindow = 64;
 
   explicit Nonces(NonceLimits limits = {}) : limits_(limits) {}
+  const NonceLimits& limits() const { return limits_; }
 
   std::string issue(base::Instant now) const;
 

@@ -24,6 +24,8 @@ namespace sluice::service {
 struct PasswordPoolLimits {
   std::size_t parallel = 2;   // run at a time; at least 1
   std::size_t waiting = 256;  // beyond: auth_busy
+
+  friend bool operator==(const PasswordPoolLimits&, const PasswordPoolLimits&) = default;
 };
 
 enum class PasswordVerdict { right, wrong, cancelled };
@@ -37,6 +39,7 @@ class PasswordPool {
 
   // Starts its threads when they are first needed.
   explicit PasswordPool(PasswordPoolLimits limits = {}, Verify verify = crypto::verify_password);
+  const PasswordPoolLimits& limits() const { return limits_; }
   // As stop().
   ~PasswordPool();
   PasswordPool(const PasswordPool&) = delete;

@@ -29,11 +29,14 @@ struct SessionLimits {
   std::chrono::seconds ttl{60};
   std::size_t tokens = 65536;
   std::size_t tokens_per_user = 256;
+
+  friend bool operator==(const SessionLimits&, const SessionLimits&) = default;
 };
 
 class Sessions {
  public:
   explicit Sessions(SessionLimits limits = {}) : limits_(limits) {}
+  const SessionLimits& limits() const { return limits_; }
 
   // A token for a user who has just been authenticated. Errors: auth_busy (so many are unused).
   Result<std::string> issue(std::string_view user, const core::Endpoint& peer, base::Instant now);

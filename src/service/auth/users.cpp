@@ -4,6 +4,7 @@
 #include "service/auth/users.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <iterator>
 
@@ -21,6 +22,11 @@ namespace {
 
 // So many users' hashes stand in for those of unknown names.
 constexpr std::size_t kStandIns = 64;
+
+std::uint64_t next_version() {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 // Why it cannot be added; empty when it can.
 std::string user_problem(std::string_view name, std::string_view hash) {
@@ -73,7 +79,7 @@ Users::Users() : key_() {
 }
 
 void Users::put(std::string_view name, std::string_view hash) {
-  users_.insert_or_assign(std::string(name), User{std::string(hash), ++last_version_});
+  users_.insert_or_assign(std::string(name), User{std::string(hash), next_version()});
 }
 
 Result<void> Users::add(std::string_view name, std::string_view hash) {
@@ -112,6 +118,21 @@ Result<void> Users::load(const std::string& file) {
     if (known == users_.end() || known->second.hash != hash) put(name, hash);
   }
   return {};
+}
+
+void Users::assign(const Users& other) {
+  std::map<std::string, User, std::less<>> next;
+  {
+    const std::lock_guard lock(other.mutex_);
+    next = other.users_;
+  }
+  const std::lock_guard lock(mutex_);
+  for (auto& [name, user] : next) {
+    const auto before = users_.find(name);
+    const bool same = before != users_.end() && before->second.hash == user.hash;
+    user.version = same ? before->second.version : next_version();
+  }
+  users_.swap(next);
 }
 
 Users::Entry Users::find(std::string_view name) const {
@@ -183,6 +204,16 @@ Result<void> DigestUsers::load(const std::string& file) {
     kept = ha1;
   }
   return {};
+}
+
+void DigestUsers::assign(const DigestUsers& other) {
+  DigestUsers next;  // wipes what was there before
+  {
+    const std::lock_guard lock(other.mutex_);
+    next.ha1_ = other.ha1_;
+  }
+  const std::lock_guard lock(mutex_);
+  ha1_.swap(next.ha1_);
 }
 
 DigestUsers::Entry DigestUsers::find(std::string_view name, std::string_view realm,

@@ -35,6 +35,9 @@ class Users {
   // Lines of `name:hash`; empty ones and those that begin with `#` count for nothing. All of them
   // are added, or none. Errors name file and line; see read_secret_file.
   Result<void> load(const std::string& file);
+  // The users of `other` in the place of all there are; who has the same hash keeps his version.
+  // May throw std::bad_alloc, and nothing has changed then.
+  void assign(const Users& other);
 
   struct Entry {
     bool known = false;
@@ -42,7 +45,8 @@ class Users {
     // of the name, so that it takes as long as for a known one, and as long each time; the outcome
     // counts for nothing then.
     std::string hash;
-    // Another one after each change of this user: what was remembered under an older one is void.
+    // Another one after each change of this user, in no other list the same: what was remembered
+    // under an older one is void.
     std::uint64_t version = 0;
   };
   Entry find(std::string_view name) const;
@@ -59,7 +63,6 @@ class Users {
 
   mutable std::mutex mutex_;
   std::map<std::string, User, std::less<>> users_;
-  std::uint64_t last_version_ = 0;
   std::array<std::byte, 32> key_;  // of the choice for unknown names
 };
 
@@ -78,6 +81,9 @@ class DigestUsers {
   // Lines of `user:realm:algorithm:ha1` in a file of mode 0600, all of them or none. A realm may
   // hold colons. Errors name file and line; see read_secret_file.
   Result<void> load(const std::string& file);
+  // The users of `other` in the place of all there are. May throw std::bad_alloc, and nothing has
+  // changed then.
+  void assign(const DigestUsers& other);
 
   // A stand-in of the right length for whom there is no entry: hash and compare with it, too.
   struct Entry {

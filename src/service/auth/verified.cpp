@@ -3,22 +3,15 @@
 // Layer: service. Thread: any.
 #include "service/auth/verified.hpp"
 
-#include <cstring>
 #include <iterator>
+#include <span>
 
 namespace sluice::service {
 
 KeyedHash Verified::hash_of(std::string_view user, std::string_view password) const {
   // The length in front: `a` + `bc` is not `ab` + `c`.
   const std::uint64_t size = user.size();
-  crypto::Secret text(sizeof size + user.size() + password.size());
-  std::byte* to = text.bytes().data();
-  std::memcpy(to, &size, sizeof size);
-  if (!user.empty()) std::memcpy(to + sizeof size, user.data(), user.size());
-  if (!password.empty()) {
-    std::memcpy(to + sizeof size + user.size(), password.data(), password.size());
-  }
-  return key_(text.bytes());
+  return key_({std::as_bytes(std::span(&size, 1)), as_bytes(user), as_bytes(password)});
 }
 
 void Verified::drop_front() {

@@ -20,11 +20,14 @@ namespace sluice::service {
 struct VerifiedLimits {
   std::chrono::seconds ttl{300};  // from the verification; using an entry does not prolong it
   std::size_t entries = 4096;     // beyond: the oldest goes
+
+  friend bool operator==(const VerifiedLimits&, const VerifiedLimits&) = default;
 };
 
 class Verified {
  public:
   explicit Verified(VerifiedLimits limits = {}) : limits_(limits) {}
+  const VerifiedLimits& limits() const { return limits_; }
 
   // Whether these were verified within the ttl, for this version of the user (Users::version): a
   // user who was changed or removed has another.

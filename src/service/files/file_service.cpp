@@ -21,6 +21,7 @@
 #include "core/step.hpp"
 #include "proto/http/field_rules.hpp"
 #include "service/files/answer.hpp"
+#include "service/files/post_back.hpp"
 #include "service/files/stream_body.hpp"
 
 namespace sluice::service {
@@ -177,6 +178,7 @@ void FileService::respond_file(core::Exchange& exchange) {
 
 void FileService::serve(core::Exchange& exchange, const std::shared_ptr<const Root>& root,
                         std::string_view path) {
+  exchange.answer.leave_cache();  // files have their own
   core::Shard& shard = exchange.shard;
   KnownToShard& known = of(shard);
   const FileKey key{root->id, path};
@@ -268,7 +270,7 @@ bool FileService::start(core::Shard& shard, std::shared_ptr<Load> load) {
       } catch (...) {
         load->found = no_memory_;
       }
-      mailbox->post_always([this, load = std::move(load), &shard] { finish(shard, load); });
+      post_back(*mailbox, [this, load = std::move(load), &shard] { finish(shard, load); });
     });
   } catch (const std::bad_alloc&) {
   }
@@ -314,11 +316,18 @@ void FileService::stream_aborted(core::Exchange& exchange) {
 }
 
 bool FileService::run_blocking(core::Shard& shard, base::Task work, base::Task done) {
-  return submit_(
-      [mailbox = shard.mailbox, work = std::move(work), done = std::move(done)]() mutable {
-        work();
-        mailbox->post_always(std::move(done));
-      });
+  return submit_([mailbox = shard.mailbox, work = std::move(work),
+                  done = std::make_shared<base::Task>(std::move(done))]() mutable {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {  // `done` finds nothing done, and says so
+    }
+    // It goes where it was made, too.
+    post_back(*mailbox, [done = std::move(done)] {
+      base::Task call = std::move(*done);
+      call();
+    });
+  });
 }
 
 }  // namespace sluice::service

@@ -8,22 +8,28 @@
 #include <utility>
 
 #include "core/exchange.hpp"
+#include "core/response_cache.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
 #include "proto/http/conditional.hpp"
 #include "proto/http/date.hpp"
 #include "service/files/answer.hpp"
+#include "service/files/post_back.hpp"
 
 namespace sluice::service {
 
 StreamBody::StreamBody(core::Exchange& exchange, const Submit& submit)
     : exchange_(exchange),
       submit_(submit),
-      source_(std::move(exchange.answer.set_extras().source)) {
+      source_(std::move(exchange.answer.set_extras().source)),
+      producer_(std::exchange(exchange.answer.set_extras().producer, nullptr)) {
   exchange_.retain();
 }
 
-void StreamBody::begin() { run(&StreamBody::begin_measuring); }
+void StreamBody::begin() {
+  run(source_ ? &StreamBody::begin_measuring
+              : &StreamBody::measured);  // of the other nothing can be measured
+}
 
 void StreamBody::begin_measuring() {
   if (!submit(&StreamBody::measure, &StreamBody::measured)) {
@@ -38,11 +44,12 @@ bool StreamBody::submit(void (StreamBody::*work)(), void (StreamBody::*done)()) 
         [self = shared_from_this(), mailbox = exchange_.shard.mailbox, work, done]() mutable {
           ((*self).*work)();
           core::Mailbox& back = *mailbox;
-          back.post_always([self = std::move(self), done] {
+          const auto call = [self = std::move(self), done] {
             self->busy_ = false;
             if (self->exchange_.port == nullptr) return self->finish();
             self->run(done);
-          });
+          };
+          post_back(back, call);
         });
   } catch (const std::bad_alloc&) {
     busy_ = false;
@@ -87,26 +94,50 @@ void StreamBody::measure() {
     }
   } catch (...) {
     failed_ = true;
+    what_ = std::current_exception();
   }
 }
 
 void StreamBody::read() {
-  Run& run = runs_[run_];
-  std::istream& in = *source_;
+  const Run& run = runs_[run_];
   piece_size_ = 0;
   try {
-    if (run.first) {
-      in.clear();
-      in.seekg(origin_ + static_cast<std::istream::off_type>(*std::exchange(run.first, {})));
-    }
     const std::uint64_t most = run.length ? std::min<std::uint64_t>(*run.length, kPiece) : kPiece;
     if (piece_.empty()) piece_.resize(kPiece);
-    in.read(piece_.data(), static_cast<std::streamsize>(most));
-    piece_size_ = static_cast<std::size_t>(in.gcount());
-    failed_ = in.bad();
+    if (source_) {
+      read_stream(static_cast<std::size_t>(most));
+    } else {
+      read_produced(static_cast<std::size_t>(most));
+    }
   } catch (...) {
     failed_ = true;
+    what_ = std::current_exception();
   }
+}
+
+void StreamBody::read_stream(std::size_t most) {
+  Run& run = runs_[run_];
+  std::istream& in = *source_;
+  if (run.first) {
+    in.clear();
+    in.seekg(origin_ + static_cast<std::istream::off_type>(*std::exchange(run.first, {})));
+  }
+  in.read(piece_.data(), static_cast<std::streamsize>(most));
+  piece_size_ = static_cast<std::size_t>(in.gcount());
+  failed_ = in.bad();
+  at_end_ = piece_size_ < most;
+}
+
+void StreamBody::read_produced(std::size_t most) {
+  Result<std::size_t> made = producer_(std::as_writable_bytes(std::span(piece_.data(), most)));
+  if (!made || *made > most) {
+    failed_ = true;
+    why_ = made ? Error(Errc::invalid_argument, "the producer says more than it had room for")
+                : made.error();
+    return;
+  }
+  piece_size_ = *made;
+  at_end_ = *made == 0;
 }
 
 // --- On the shard: what is sent ------------------------------------------------------------------
@@ -116,7 +147,7 @@ void StreamBody::measured() {
   if (failed_) return fail(Errc::io_failed, "the stream cannot be read");
   if (!plan_length() || !plan_ranges()) return;
   if (exchange_.head_only || length_ == 0u) return answer_now();
-  start();
+  advance();
 }
 
 // How long the representation is. False: answered with an error.
@@ -147,7 +178,7 @@ bool StreamBody::plan_length() {
 bool StreamBody::plan_ranges() {
   core::Answer& answer = exchange_.answer;
   runs_.push_back({{}, {}, length_});
-  if (answer.status != 200 || answer.extras().range_first || !seekable_ || !length_) return true;
+  if (answer.status != 200 || answer.extras().range_first) return true;
 
   const std::int64_t now = exchange_.shard.wall_seconds();
   http::Validators validators;
@@ -171,6 +202,7 @@ bool StreamBody::plan_ranges() {
       return false;
     }
   }
+  if (!seekable_ || !length_) return true;
   std::vector<http::ByteRange> ranges;
   const std::uint64_t size = *length_;
   const auto verdict = judge_ranges(exchange_, wishes, validators, size, ranges);
@@ -212,6 +244,7 @@ bool StreamBody::plan_ranges() {
 // Without a body of the stream.
 void StreamBody::answer_now() {
   core::Exchange& exchange = exchange_;
+  exchange.answer.leave_cache();  // what is sent now is not the stream
   if (exchange.head_only && !length_ && exchange.answer.text.empty() &&
       exchange.answer.status != 304) {
     // Of unknown length: no Content-Length may be made up.
@@ -225,12 +258,21 @@ void StreamBody::answer_now() {
   finish();
 }
 
-void StreamBody::start() {
-  begun_ = true;
+void StreamBody::begin_once() {
+  if (std::exchange(begun_, true)) return;
   exchange_.answered = exchange_.streaming = true;
   exchange_.answer.set_extras().stream_length = length_;
+  if (core::AnswerTap* tap = exchange_.answer.tap()) tap->begin(exchange_);
   exchange_.port->begin_stream(exchange_);
-  advance();
+}
+
+void StreamBody::send(Bytes bytes) {
+  begin_once();
+  if (over_ || exchange_.port == nullptr) return;
+  core::AnswerTap* tap = exchange_.answer.tap();
+  if (tap) tap->piece(bytes);
+  full_ = !exchange_.port->write_stream(exchange_, bytes);
+  if (tap && full_ && !over_) tap->let_others_go();
 }
 
 // --- On the shard: piece by piece ----------------------------------------------------------------
@@ -239,14 +281,19 @@ void StreamBody::advance() {
   while (!over_ && !busy_ && !full_) {
     if (exchange_.port == nullptr) return finish();
     if (run_ == runs_.size()) {
-      exchange_.port->end_stream(exchange_, exchange_.answer.extras().trailers);
+      begin_once();
+      if (over_) return;
+      const std::string& trailers = exchange_.answer.extras().trailers;
+      core::AnswerTap* tap = exchange_.answer.tap();
+      if (tap && trailers.empty()) tap->end();  // trailers are not kept, and so nothing is
+      exchange_.port->end_stream(exchange_, trailers);
       return finish();
     }
     Run& run = runs_[run_];
     if (!run.text.empty()) {
       const std::string text = std::move(run.text);
       ++run_;
-      full_ = !exchange_.port->write_stream(exchange_, as_bytes(text));
+      send(as_bytes(text));
     } else if (run.length == 0u) {
       ++run_;
     } else if (!submit(&StreamBody::read, &StreamBody::arrived)) {
@@ -257,19 +304,24 @@ void StreamBody::advance() {
 
 void StreamBody::arrived() {
   Run& run = runs_[run_];
+  if (what_ && exchange_.connection) {
+    exchange_.shard.session.threw(*exchange_.connection, what_);
+    if (over_) return;
+  }
+  if (why_) return fail(why_.code, why_.message());
   if (failed_) return fail(Errc::io_failed, "the stream cannot be read");
   if (run.length) {
-    if (piece_size_ == 0) {
-      return fail(Errc::http_length_mismatch,
-                  "the stream ended " + std::to_string(*run.length) + " bytes too early");
+    if (piece_size_ == 0 || (!begun_ && source_ && at_end_)) {
+      return fail(
+          Errc::http_length_mismatch,
+          "the stream ended " + std::to_string(*run.length - piece_size_) + " bytes too early");
     }
     *run.length -= piece_size_;
-  } else if (piece_size_ < kPiece) {
+  } else if (at_end_) {
     run.length = 0;
   }
   if (piece_size_ != 0) {
-    full_ = !exchange_.port->write_stream(exchange_,
-                                          as_bytes(std::string_view(piece_.data(), piece_size_)));
+    send(as_bytes(std::string_view(piece_.data(), piece_size_)));
   }
   advance();
 }
@@ -308,6 +360,9 @@ void StreamBody::finish() {
   // Closing may wait for a disk, too.
   try {
     if (source_) submit_([source = std::move(source_)]() mutable { source.reset(); });
+    if (producer_) {
+      submit_([producer = std::exchange(producer_, nullptr)]() mutable { producer = nullptr; });
+    }
   } catch (const std::bad_alloc&) {
   }
   exchange_.stream_state.reset();

@@ -56,6 +56,42 @@ TEST(Users, EveryChangeIsAnotherVersion) {
   EXPECT_FALSE(versions.contains(0));
 }
 
+// What was remembered of one list is nothing to another.
+TEST(Users, NoTwoListsHaveTheSameVersion) {
+  Users one, two;
+  ASSERT_TRUE(one.add("joe", kHash));
+  ASSERT_TRUE(two.add("joe", kHash));
+  EXPECT_NE(one.version("joe"), two.version("joe"));
+}
+
+TEST(Users, TakeTheUsersOfAnotherList) {
+  Users users, others;
+  for (const char* name : {"joe", "jim", "ann"}) ASSERT_TRUE(users.add(name, kHash));
+  const std::uint64_t joe = users.version("joe"), jim = users.version("jim");
+  ASSERT_TRUE(others.add("joe", kHash));
+  ASSERT_TRUE(others.add("jim", kOther));
+  ASSERT_TRUE(others.add("eve", kHash));
+  users.assign(others);
+  EXPECT_EQ(users.size(), 3u);
+  EXPECT_EQ(users.version("joe"), joe);  // as before
+  EXPECT_NE(users.version("jim"), jim);
+  EXPECT_EQ(users.find("jim").hash, kOther);
+  EXPECT_EQ(users.version("ann"), 0u);
+  EXPECT_NE(users.version("eve"), others.version("eve"));
+  users.assign(Users());
+  EXPECT_EQ(users.size(), 0u);
+}
+
+TEST(DigestUsers, TakeTheUsersOfAnotherList) {
+  DigestUsers users, others;
+  ASSERT_TRUE(users.add("joe", "R", "SHA-256", kHa1));
+  ASSERT_TRUE(others.add("jim", "R", "SHA-256", kHa1));
+  users.assign(others);
+  EXPECT_FALSE(users.find("joe", "R", "SHA-256").known);
+  EXPECT_TRUE(users.find("jim", "R", "SHA-256").known);
+  EXPECT_EQ(others.size(), 1u);
+}
+
 TEST(Users, AnUnknownNameHasTheHashOfSomeUser) {
   Users users;
   EXPECT_FALSE(users.find("nobody").known);
