@@ -1,10 +1,17 @@
 // api/connection.cpp - bodies of sluice/connection.hpp.
 #include <sluice/connection.hpp>
 
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <new>
 #include <utility>
 
 #include "core/connection.hpp"
 #include "core/dispatcher.hpp"
+#include "core/handshake_scope.hpp"
+#include "core/raw_stream.hpp"
+#include "core/sends.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
 #include "core/step.hpp"
@@ -50,6 +57,100 @@ SendStatus with_websocket(core::Connection* connection, std::size_t bytes, Call 
         });
       },
       bytes);
+}
+
+// From another thread, with `asynchronous`: its receipt waits for it on the way, so that it is told
+// of also when the connection goes first.
+SendStatus post_told(core::Connection& connection, ws::Opcode opcode, Bytes bytes,
+                     std::size_t fragment_size, bool own, std::uint64_t tag) {
+  auto receipt = std::make_shared<core::SendReceipt>(connection, bytes.size(), tag);
+  core::PendingSends& pending = *connection.destination().home->pending_sends;
+  if (!pending.add(connection, receipt)) return SendStatus::gone;
+  SendStatus status = connection.mailbox().post(
+      [handle = connection.handle(), receipt, opcode, copy = std::string(as_text(bytes)),
+       fragment_size, own] {
+        core::Connection& target = *core::Connection::of(handle);
+        target.destination().home->pending_sends->remove(target, *receipt);
+        Errc failed = Errc::out_of_memory;
+        core::step(target, [&] {
+          core::WebSocket* socket = target.websocket();
+          SendStatus sent =
+              socket ? socket->send_told(opcode, as_bytes(copy), fragment_size, own, own, receipt)
+                     : SendStatus::gone;
+          failed = sent == SendStatus::queued        ? Errc::none
+                   : sent == SendStatus::would_block ? Errc::slow_reader
+                                                     : Errc::gone;
+        });
+        if (failed != Errc::none) receipt->ended(failed);
+      },
+      bytes.size());
+  if (status == SendStatus::queued || pending.remove(connection, *receipt)) return status;
+  return SendStatus::queued;  // its result has been told: the connection's end was faster
+}
+
+SendStatus write_message(core::Connection* connection, ws::Opcode opcode, Bytes bytes,
+                         std::size_t fragment_size, std::uint64_t tag) {
+  if (!connection || !connection->is_open()) return SendStatus::gone;
+  bool own = core::Dispatcher::running() == connection;
+  if (connection->on_own_shard()) {
+    core::WebSocket* socket = connection->websocket();
+    return socket ? socket->send_tagged(opcode, bytes, fragment_size, own, tag) : SendStatus::gone;
+  }
+  if (own && !pool_may_send(*connection, bytes.size())) return SendStatus::would_block;
+  if (!connection->is_websocket()) return SendStatus::gone;
+  if (connection->destination().home->pending_sends) {
+    return post_told(*connection, opcode, bytes, fragment_size, own, tag);
+  }
+  return with_websocket(
+      connection, bytes.size(),
+      [opcode, copy = std::string(as_text(bytes)), fragment_size, own](core::WebSocket& socket) {
+        return socket.send(opcode, as_bytes(copy), fragment_size, own, own);
+      });
+}
+
+// A thread that waits for its send.
+class Wait final : public core::Receipt {
+ public:
+  void ended(const Error& why) noexcept override {
+    std::lock_guard lock(mutex_);
+    if (!ended_) why_ = why.code;
+    ended_ = true;
+    changed_.notify_all();
+  }
+  Result<void> wait(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, timeout, [this] { return ended_; })) return Errc::timed_out;
+    return why_ == Errc::none ? Result<void>() : Result<void>(why_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+  Errc why_ = Errc::none;
+};
+
+Result<void> write_and_wait_for(core::Connection* connection, ws::Opcode opcode, Bytes bytes,
+                                std::chrono::milliseconds timeout) {
+  if (core::Shard::current() || core::ThreadPool::on_pool_thread()) return Errc::would_deadlock;
+  if (!connection || !connection->is_open() || !connection->is_websocket()) return Errc::gone;
+  auto wait = std::make_shared<Wait>();
+  SendStatus status = connection->mailbox().post(
+      [handle = connection->handle(), wait, opcode, copy = std::string(as_text(bytes))] {
+        core::Connection& target = *core::Connection::of(handle);
+        bool queued = false;
+        core::step(target, [&] {
+          core::WebSocket* socket = target.websocket();
+          queued = socket && socket->send_told(opcode, as_bytes(copy), 0, true, true, wait) ==
+                                 SendStatus::queued;
+        });
+        if (!queued) wait->ended(Errc::gone);
+      },
+      bytes.size());
+  if (status != SendStatus::queued) {
+    return status == SendStatus::gone ? Errc::gone : Errc::mailbox_full;
+  }
+  return wait->wait(timeout);
 }
 
 }  // namespace
@@ -128,38 +229,54 @@ std::string_view Connection::url() const {
   return connection_ ? std::string_view(connection_->destination().url) : std::string_view();
 }
 
+Headers Connection::headers() const {
+  if (!connection_) return {};
+  const std::unique_ptr<const Headers>& kept = connection_->destination().fields;
+  return kept ? *kept : core::HandshakeScope::fields_of(*connection_);
+}
+
+Identity Connection::authentication() const {
+  const Identity* identity = connection_ ? connection_->identity() : nullptr;
+  return identity ? *identity : Identity();
+}
+
 bool Connection::is_open() const { return connection_ && connection_->is_open(); }
 bool Connection::is_websocket() const { return is_open() && connection_->is_websocket(); }
 
 SendStatus Connection::write_data(std::string_view text) {
-  bool own = core::Dispatcher::running() == connection_;
-  if (connection_ && !connection_->on_own_shard()) {
-    if (own && !pool_may_send(*connection_, text.size())) return SendStatus::would_block;
-  } else if (connection_) {
+  if (connection_ && connection_->on_own_shard()) {
+    bool own = core::Dispatcher::running() == connection_;
     core::WebSocket* socket = connection_->websocket();
     if (!connection_->is_open() || !socket) return SendStatus::gone;
     return socket->send(ws::Opcode::text, as_bytes(text), 0, own);
   }
-  return with_websocket(connection_, text.size(),
-                        [copy = std::string(text), own](core::WebSocket& socket) {
-                          return socket.send(ws::Opcode::text, as_bytes(copy), 0, own, own);
-                        });
+  return write_message(connection_, ws::Opcode::text, as_bytes(text), 0, 0);
 }
 
 SendStatus Connection::write_data(Bytes bytes, std::size_t fragment_size) {
-  bool own = core::Dispatcher::running() == connection_;
-  if (connection_ && !connection_->on_own_shard()) {
-    if (own && !pool_may_send(*connection_, bytes.size())) return SendStatus::would_block;
-  } else if (connection_) {
+  if (connection_ && connection_->on_own_shard()) {
+    bool own = core::Dispatcher::running() == connection_;
     core::WebSocket* socket = connection_->websocket();
     if (!connection_->is_open() || !socket) return SendStatus::gone;
     return socket->send(ws::Opcode::binary, bytes, fragment_size, own);
   }
-  return with_websocket(
-      connection_, bytes.size(),
-      [copy = std::string(as_text(bytes)), own, fragment_size](core::WebSocket& socket) {
-        return socket.send(ws::Opcode::binary, as_bytes(copy), fragment_size, own, own);
-      });
+  return write_message(connection_, ws::Opcode::binary, bytes, fragment_size, 0);
+}
+
+SendStatus Connection::write_data(std::string_view text, SendTag tag) {
+  return write_message(connection_, ws::Opcode::text, as_bytes(text), 0, tag.value);
+}
+
+SendStatus Connection::write_data(Bytes bytes, SendTag tag, std::size_t fragment_size) {
+  return write_message(connection_, ws::Opcode::binary, bytes, fragment_size, tag.value);
+}
+
+Result<void> Connection::write_and_wait(std::string_view text, std::chrono::milliseconds timeout) {
+  return write_and_wait_for(connection_, ws::Opcode::text, as_bytes(text), timeout);
+}
+
+Result<void> Connection::write_and_wait(Bytes bytes, std::chrono::milliseconds timeout) {
+  return write_and_wait_for(connection_, ws::Opcode::binary, bytes, timeout);
 }
 
 SendStatus Connection::ping(std::string_view payload) {
@@ -183,6 +300,28 @@ SendStatus Connection::disconnect() {
         if (target->is_open()) target->disconnect(Errc::none);
       },
       0);
+}
+
+SendStatus Connection::write_raw(Bytes bytes, bool last) {
+  if (!connection_ || !connection_->is_open()) return SendStatus::gone;
+  if (connection_->on_own_shard()) {
+    core::RawStream* stream = core::RawStream::of(*connection_);
+    return stream ? stream->send(bytes, last) : SendStatus::gone;
+  }
+  if (core::ThreadPool::on_pool_thread() && !pool_may_send(*connection_, bytes.size())) {
+    return SendStatus::would_block;
+  }
+  return connection_->mailbox().post(
+      [handle = *this, copy = std::string(as_text(bytes)), last] {
+        core::Connection& target = *core::Connection::of(handle);
+        core::step(target, [&] {
+          core::RawStream* stream = core::RawStream::of(target);
+          if (!stream || stream->send(as_bytes(copy), last) != SendStatus::would_block) return;
+          // It was told that it is queued: so it is sent, or the connection ends.
+          target.disconnect(Errc::slow_reader);
+        });
+      },
+      bytes.size());
 }
 
 SendStatus Connection::subscribe(std::string_view channel) {

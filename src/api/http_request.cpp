@@ -5,6 +5,7 @@
 #include "core/exchange.hpp"
 #include "core/shard.hpp"
 #include "core/step.hpp"
+#include "core/url_tree.hpp"
 #include "proto/http/field_rules.hpp"
 #include "proto/http/range.hpp"
 #include "proto/http/target.hpp"
@@ -49,6 +50,27 @@ void RequestBody::pause() {
 void RequestBody::resume() {
   on_port(exchange_,
           [](core::ExchangePort& port, core::Exchange& exchange) { port.resume_body(exchange); });
+}
+
+const std::vector<FormField>& HttpRequest::fields() const {
+  static const std::vector<FormField> kNone;
+  return exchange_->form ? exchange_->form->fields : kNone;
+}
+
+const std::vector<UploadedFile>& HttpRequest::files() const {
+  static const std::vector<UploadedFile> kNone;
+  return exchange_->form ? exchange_->form->files : kNone;
+}
+
+std::optional<std::string_view> HttpRequest::field(std::string_view name) const {
+  for (const FormField& field : fields()) {
+    if (field.name == name) return field.value;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t HttpRequest::url_context() const {
+  return exchange_->url ? exchange_->url->context : 0;
 }
 
 std::string_view HttpRequest::method() const { return exchange_->head.method_text; }
@@ -104,6 +126,9 @@ std::vector<std::pair<std::string_view, std::string_view>> HttpRequest::headers(
     list.emplace_back(field.name, field.value);
   return list;
 }
+
+const Identity& HttpRequest::authentication() const { return exchange_->identity; }
+const ApiKeyIdentity& HttpRequest::api_key() const { return exchange_->api_key; }
 
 std::string_view HttpRequest::host() const { return exchange_->head.host; }
 

@@ -1,6 +1,7 @@
 // api/http_response.cpp - bodies of sluice/http_response.hpp.
 #include <sluice/http_response.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/exchange.hpp"
@@ -41,8 +42,17 @@ void ResponseBase::set_text(std::string&& text) {
 void ResponseBase::set_stream(std::unique_ptr<std::istream> source,
                               std::optional<std::uint64_t> length) {
   if (!exchange_) return;
+  exchange_->answer.set_extras().producer = nullptr;
   exchange_->answer.set_extras().source = std::move(source);
   exchange_->answer.set_extras().source_length = length;
+}
+
+void ResponseBase::set_producer(BodyProducer producer, std::optional<std::uint64_t> length) {
+  if (!exchange_) return;
+  core::AnswerExtras& extras = exchange_->answer.set_extras();
+  extras.source.reset();
+  extras.producer = std::move(producer);
+  extras.source_length = length;
 }
 
 void ResponseBase::set_file(std::string_view path) {
@@ -101,20 +111,28 @@ void ResponseBase::set_range(std::optional<std::uint64_t> first, std::optional<s
   if (length) answer.set_extras().range_size = length;
 }
 
+void ResponseBase::set_cache(Cache policy, std::chrono::milliseconds ttl) {
+  if (!exchange_) return;
+  exchange_->answer.set_extras().cache = policy == Cache::until_invalidated ? core::kUntilFlushed
+                                         : policy == Cache::time_to_live
+                                             ? std::max(ttl, std::chrono::milliseconds(0))
+                                             : std::chrono::milliseconds(0);
+}
+
 // --- Later ---------------------------------------------------------------------------------------
 
 Reply HttpResponse::defer() {
   core::ServerSession& session = exchange_->shard.session;
   if (exchange_->late || exchange_->answered) return Reply(new core::Late(Errc::already_replied));
   std::uint32_t waiting = session.deferred->fetch_add(1) + 1;
-  if (waiting > session.settings.limits.deferred) {
+  if (waiting > session.deferred_limit.load(std::memory_order_relaxed)) {
     session.deferred->fetch_sub(1);
     exchange_->answer.error = Errc::deferred_full;
     return Reply(new core::Late(Errc::deferred_full));
   }
   try {
-    return Reply(
-        new core::Late(*exchange_, session.settings.limits.send_queue_bytes, session.deferred));
+    return Reply(new core::Late(
+        *exchange_, session.send_queue_bytes.load(std::memory_order_relaxed), session.deferred));
   } catch (...) {
     session.deferred->fetch_sub(1);
     throw;
@@ -124,8 +142,9 @@ Reply HttpResponse::defer() {
 BodyWriter HttpResponse::stream() {
   if (exchange_->late || exchange_->answered)
     return BodyWriter(new core::Late(Errc::already_replied));
-  auto* late = new core::Late(*exchange_, exchange_->shard.session.settings.limits.send_queue_bytes,
-                              nullptr);
+  auto* late = new core::Late(
+      *exchange_, exchange_->shard.session.send_queue_bytes.load(std::memory_order_relaxed),
+      nullptr);
   BodyWriter writer(late);
   static_cast<void>(late->begin_stream());
   return writer;

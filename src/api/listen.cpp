@@ -15,52 +15,53 @@
 #include <fstream>
 
 namespace sluice::api {
-namespace {
 
 using core::Endpoint;
+
+std::string show(const Endpoint& endpoint) {
+  std::string ip = endpoint.ip();
+  if (endpoint.family == Endpoint::Family::ip6) ip = "[" + ip + "]";
+  return ip + ":" + std::to_string(endpoint.port);
+}
+
+namespace {
 
 struct Wanted {
   Endpoint address;
   bool any = false, optional = false;
 };
 
-bool parse_ip(const std::string& text, Endpoint& endpoint) {
-  if (inet_pton(AF_INET, text.c_str(), endpoint.address.data()) == 1) {
-    endpoint.family = Endpoint::Family::ip4;
-    return true;
-  }
-  if (inet_pton(AF_INET6, text.c_str(), endpoint.address.data()) == 1) {
-    endpoint.family = Endpoint::Family::ip6;
-    return true;
-  }
-  endpoint.address = {};
-  return false;
+Endpoint address_of(std::string_view octets) {
+  Endpoint endpoint;
+  endpoint.family = octets.size() == 4 ? Endpoint::Family::ip4 : Endpoint::Family::ip6;
+  std::memcpy(endpoint.address.data(), octets.data(),
+              std::min(octets.size(), endpoint.address.size()));
+  return endpoint;
 }
 
-bool is_wildcard(std::string_view host) {
-  return host.empty() || host == "+" || host == "*" || host == "0.0.0.0" || host == "::";
+std::string octets_of(int family, const char* text) {
+  in6_addr address;
+  if (inet_pton(family, text, &address) != 1) return {};
+  return {reinterpret_cast<const char*>(&address), family == AF_INET ? 4u : 16u};
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = char(c + 32);
-  }
-  return lower;
+const std::string& loopback(int family) {
+  static const std::string kFour = octets_of(AF_INET, "127.0.0.1"),
+                           kSix = octets_of(AF_INET6, "::1");
+  return family == AF_INET ? kFour : kSix;
 }
 
 std::vector<Wanted> addresses_of(const Prefix& prefix) {
-  if (lower_case(prefix.host) == "localhost") {
-    Wanted four{{}, false, false}, six{{}, false, true};
-    parse_ip("127.0.0.1", four.address);
-    parse_ip("::1", six.address);
-    return {four, six};
+  if (prefix.loopback) {
+    return {{address_of(loopback(AF_INET)), false, false},
+            {address_of(loopback(AF_INET6)), false, true}};
   }
-  Wanted one;
-  if (!is_wildcard(prefix.host) && parse_ip(prefix.host, one.address)) return {one};
-  one.any = true;
-  one.address.family = Endpoint::Family::ip6;  // dual stack
-  return {one};
+  if (prefix.url.kind == core::UrlHost::address)
+    return {{address_of(prefix.url.host), false, false}};
+  Wanted any;
+  any.any = true;
+  any.address.family = Endpoint::Family::ip6;  // dual stack
+  return {any};
 }
 
 socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& storage) {
@@ -77,12 +78,6 @@ socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& storage) {
   in.sin6_port = htons(endpoint.port);
   std::memcpy(&in.sin6_addr, endpoint.address.data(), 16);
   return sizeof in;
-}
-
-std::string show(const Endpoint& endpoint) {
-  std::string ip = endpoint.ip();
-  if (endpoint.family == Endpoint::Family::ip6) ip = "[" + ip + "]";
-  return ip + ":" + std::to_string(endpoint.port);
 }
 
 Error bind_error(const Endpoint& endpoint, int error) {
@@ -122,6 +117,18 @@ int bound_socket(const Endpoint& endpoint, bool dual_stack, bool shared) {
   return fd;
 }
 
+// Sockets that are accepted inherit it.
+void keep_alive(int fd, const TcpKeepAlive& wanted) {
+  auto set = [fd](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof value);
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, wanted.enabled ? 1 : 0);
+  if (!wanted.enabled) return;
+  set(IPPROTO_TCP, TCP_KEEPIDLE, int(wanted.time.count()));
+  set(IPPROTO_TCP, TCP_KEEPINTVL, int(wanted.interval.count()));
+  set(IPPROTO_TCP, TCP_KEEPCNT, int(wanted.probes));
+}
+
 std::uint16_t port_of(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
@@ -132,8 +139,8 @@ std::uint16_t port_of(int fd) {
 
 class Opening {
  public:
-  Opening(std::uint32_t copies, int backlog, std::vector<OpenSocket>& kept)
-      : copies_(copies), backlog_(backlog), kept_(kept) {}
+  Opening(const SocketOptions& options, std::vector<OpenSocket>& kept)
+      : options_(options), kept_(kept) {}
   ~Opening() {
     for (const OpenSocket& socket : opened_) {
       if (!failed_) break;
@@ -147,7 +154,7 @@ class Opening {
 
   Error open(Prefix& prefix) {
     std::vector<Wanted> wanted = addresses_of(prefix);
-    bool choose = prefix.port == 0;
+    bool choose = prefix.url.port == 0;
     for (int attempt = 0;; ++attempt) {
       std::size_t before = opened_.size();
       Error error = open_all(prefix, wanted);
@@ -161,7 +168,7 @@ class Opening {
         ::close(opened_.back().fd);
         opened_.pop_back();
       }
-      prefix.port = 0;
+      prefix.url.port = 0;
     }
   }
 
@@ -170,13 +177,13 @@ class Opening {
  private:
   Error open_all(Prefix& prefix, std::vector<Wanted>& wanted) {
     for (Wanted& one : wanted) {
-      one.address.port = prefix.port;
+      one.address.port = prefix.url.port;
       Error error = open_one(prefix, one);
       if (error && one.any && one.address.family == Endpoint::Family::ip6 &&
           error.code != Errc::address_in_use) {
         one.address = {};  // no IPv6 here
         one.address.family = Endpoint::Family::ip4;
-        one.address.port = prefix.port;
+        one.address.port = prefix.url.port;
         error = open_one(prefix, one);
       }
       if (error && !(one.optional && error.code != Errc::address_in_use)) return error;
@@ -187,8 +194,9 @@ class Opening {
   bool reuse(const Wanted& one) {
     bool found = false;
     for (auto socket = kept_.begin(); socket != kept_.end();) {
-      if (socket->address == one.address && socket->copy < copies_) {
-        ::listen(socket->fd, backlog_);
+      if (socket->address == one.address && socket->copy < options_.copies) {
+        ::listen(socket->fd, options_.backlog);
+        keep_alive(socket->fd, options_.keep_alive);
         reused_.push_back(socket->fd);
         opened_.push_back(*socket);
         socket = kept_.erase(socket);
@@ -203,7 +211,9 @@ class Opening {
   Error open_one(Prefix& prefix, const Wanted& one) {
     Endpoint address = one.address;
     for (const OpenSocket& socket : opened_) {
-      if (socket.address == address && address.port != 0) return {};  // two prefixes share it
+      const bool shared =
+          socket.address == address || (socket.any_address && socket.address.port == address.port);
+      if (shared && address.port != 0) return {};  // several prefixes come in there
     }
     std::uint32_t have = 0;
     if (reuse(one)) {
@@ -214,8 +224,8 @@ class Opening {
       address.port = port_of(probe);
       ::close(probe);
     }
-    prefix.port = address.port;
-    for (std::uint32_t copy = have; copy < copies_; ++copy) {
+    prefix.url.port = address.port;
+    for (std::uint32_t copy = have; copy < options_.copies; ++copy) {
       int fd = bound_socket(address, one.any, true);
       if (fd < 0) return bind_error(address, -fd);
       if (Error error = start(fd, address, one, copy)) return error;
@@ -224,17 +234,17 @@ class Opening {
   }
 
   Error start(int fd, const Endpoint& address, const Wanted& one, std::uint32_t copy) {
-    if (::listen(fd, backlog_) != 0) {
+    keep_alive(fd, options_.keep_alive);
+    if (::listen(fd, options_.backlog) != 0) {
       int error = errno;
       ::close(fd);
       return bind_error(address, error);
     }
-    opened_.push_back({fd, address, copy, one.any, one.optional});
+    opened_.push_back({fd, address, copy, one.any, 0, one.optional});
     return {};
   }
 
-  const std::uint32_t copies_;
-  const int backlog_;
+  const SocketOptions options_;
   std::vector<OpenSocket>& kept_;
   std::vector<OpenSocket> opened_;
   std::vector<int> reused_;
@@ -243,73 +253,84 @@ class Opening {
 
 }  // namespace
 
-std::string Prefix::text() const {
-  bool literal = host.find(':') != std::string::npos;
-  std::string shown = host.empty() ? "*" : host;
-  return "http://" + (literal ? "[" + shown + "]" : shown) + ":" + std::to_string(port) + "/";
-}
-
-bool is_same(const Prefix& a, const Prefix& b) {
-  return a.port == b.port && lower_case(a.host) == lower_case(b.host);
-}
-
-Prefix prefix_of(std::string_view host, std::uint16_t port) {
-  Prefix prefix;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  prefix.host = host;
-  prefix.port = port;
-  prefix.any_port = port == 0;
-  Endpoint unused;
-  prefix.named =
-      !is_wildcard(host) && lower_case(host) != "localhost" && !parse_ip(prefix.host, unused);
-  return prefix;
-}
-
-Result<Prefix> parse_prefix(std::string_view text) {
-  auto wrong = [&](std::string_view why) {
-    return Error(Errc::bad_prefix, "\"" + std::string(text) + "\": " + std::string(why) +
-                                       "; it should look like http://localhost:8080/");
-  };
-  constexpr std::string_view kScheme = "http://";
-  if (text.starts_with("https://")) return wrong("https is not offered by this build");
-  if (!text.starts_with(kScheme)) return wrong("it must begin with http://");
-  std::string_view rest = text.substr(kScheme.size());
-  std::size_t slash = rest.find('/');
-  std::string_view authority = rest.substr(0, slash);
-  std::string_view path =
-      slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
-  if (path != "/") return wrong("a path other than / cannot be listened on");
-  std::size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos || (authority.back() == ']'))
-    return wrong("the port is missing");
-  std::string_view host = authority.substr(0, colon), digits = authority.substr(colon + 1);
-  unsigned port = 0;
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size() ||
-      port > 65535) {
-    return wrong("the port must be a number from 0 to 65535");
+std::vector<core::UrlPrefix> Prefix::registrations() const {
+  if (!loopback) return {url};
+  std::vector<core::UrlPrefix> both;
+  for (int family : {AF_INET, AF_INET6}) {
+    core::UrlPrefix one = url;
+    one.kind = core::UrlHost::address;
+    one.host = api::loopback(family);
+    both.push_back(std::move(one));
   }
-  if (host.empty()) return wrong("the host is missing");
-  if (host.find_first_of("@?# ") != std::string_view::npos)
-    return wrong("the host has a character that it cannot have");
-  bool bracketed = host.front() == '[' && host.back() == ']';
-  if (!bracketed && host.find(':') != std::string_view::npos)
-    return wrong("an IPv6 address stands in brackets");
-  Prefix prefix = prefix_of(host, std::uint16_t(port));
-  if (bracketed && prefix.host != "::" && prefix.named)
-    return wrong("what stands in the brackets is no IPv6 address");
+  return both;
+}
+
+Result<Prefix> parse_prefix(const Binding& binding) {
+  auto url = core::parse_listen_prefix(binding.prefix);
+  if (!url) return url.error();
+  if (url->scheme == core::UrlScheme::https) {
+    return Error(Errc::bad_prefix,
+                 "\"" + binding.prefix + "\": https is not offered by this build; write http");
+  }
+  Prefix prefix;
+  prefix.url = std::move(*url);
+  prefix.any_port = prefix.url.port == 0;
+  prefix.loopback = prefix.url.kind == core::UrlHost::name && prefix.url.host == "localhost";
+  prefix.group = binding.options.url_group;
+  prefix.context = binding.options.context;
   return prefix;
 }
 
-Result<std::vector<OpenSocket>> open_sockets(std::vector<Prefix>& prefixes, std::uint32_t copies,
-                                             int backlog, std::vector<OpenSocket>& kept) {
-  Opening opening(copies, backlog, kept);
-  for (Prefix& prefix : prefixes) {
-    if (Error error = opening.open(prefix)) return error;
+Binding binding_of(std::string_view host, std::uint16_t port) {
+  std::string shown = host.empty() ? "*" : std::string(host);
+  if (shown.find(':') != std::string::npos && shown.front() != '[') shown = "[" + shown + "]";
+  return {"http://" + shown + ":" + std::to_string(port) + "/", {}};
+}
+
+Result<std::vector<OpenSocket>> open_sockets(std::vector<Prefix>& prefixes,
+                                             const SocketOptions& options,
+                                             std::vector<OpenSocket>& kept) {
+  Opening opening(options, kept);
+  // What all addresses take needs no socket for one of them.
+  for (bool any : {true, false}) {
+    for (Prefix& prefix : prefixes) {
+      const bool is_any = !prefix.loopback && prefix.url.kind != core::UrlHost::address;
+      if (is_any != any) continue;
+      if (Error error = opening.open(prefix)) return error;
+    }
   }
   return opening.take();
 }
+
+bool still_listens(const OpenSocket& socket) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(socket.fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+    return false;
+  }
+  return port_of(socket.fd) == socket.address.port;
+}
+
+bool is_ours(const OpenSocket& socket) {
+  sockaddr_storage peer;
+  socklen_t size = sizeof peer;
+  // A connection that has got its number has a peer.
+  return ::getpeername(socket.fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0 &&
+         errno == ENOTCONN && port_of(socket.fd) == socket.address.port;
+}
+
+Result<int> reopen(const OpenSocket& gone, const SocketOptions& options) {
+  const bool dual = gone.any_address && gone.address.family == Endpoint::Family::ip6;
+  const int fd = bound_socket(gone.address, dual, true);
+  if (fd < 0) return bind_error(gone.address, -fd);
+  keep_alive(fd, options.keep_alive);
+  if (::listen(fd, options.backlog) == 0) return fd;
+  const int error = errno;
+  ::close(fd);
+  return bind_error(gone.address, error);
+}
+
+void stop_listening(int fd) { ::shutdown(fd, SHUT_RD); }
 
 int largest_backlog() {
   std::ifstream file("/proc/sys/net/core/somaxconn");

@@ -94,6 +94,47 @@ Result<void> Server::files(std::string_view prefix, std::string_view directory,
   return {};
 }
 
+Result<void> Server::forward(std::string_view prefix, const ForwardOptions& chosen) {
+  if (active()) return Errc::already_running;
+  if (prefix.empty() || prefix.back() != '/') {
+    return Error(Errc::invalid_argument,
+                 "forward prefix \"" + std::string(prefix) + "\" must end in /");
+  }
+  if (auto checked = service::Forwards::check(prefix, chosen); !checked) return checked;
+  auto added = impl_->router.add_forward(std::string(prefix) + "{path...}",
+                                         int(impl_->forwards_wanted.size()));
+  if (added) impl_->forwards_wanted.push_back({std::string(prefix), chosen});
+  return added;
+}
+
+Result<void> Server::uploads(std::string_view prefix, std::string_view directory,
+                             const UploadOptions& chosen) {
+  if (active()) return Errc::already_running;
+  if (prefix.empty() || prefix.back() != '/') {
+    return Error(Errc::invalid_argument,
+                 "uploads prefix \"" + std::string(prefix) + "\" must end in /");
+  }
+  if (prefix.find_first_of("{}") != std::string_view::npos) {
+    return Error(Errc::invalid_argument, "uploads prefix \"" + std::string(prefix) +
+                                             "\" must not have parameters: no { and no }");
+  }
+  auto entry = std::make_unique<Impl::UploadFolder>();
+  entry->prefix = prefix;
+  entry->path = directory;
+  entry->options = chosen;
+  RouteOptions route;
+  route.body_bytes = chosen.body_bytes;
+  std::string pattern = std::string(prefix) + "{path...}";
+  for (std::string_view method : {"POST", "PUT"}) {
+    auto added = impl_->router.add_native(
+        method, pattern, service::Uploads::answer, route,
+        [taking = entry.get()](core::Exchange& exchange) { return taking->sink(exchange); });
+    if (!added) return added;
+  }
+  impl_->upload_folders.push_back(std::move(entry));
+  return {};
+}
+
 Result<void> Server::websocket(std::string_view pattern, WebSocketHandlers handlers) {
   if (active()) return Errc::already_running;
   return impl_->router.add_websocket(pattern, std::move(handlers));
@@ -190,7 +231,7 @@ Result<void> Server::active(bool on) { return on ? start() : stop(); }
 
 std::uint16_t Server::bound_port() const {
   std::lock_guard lock(impl_->mutex);
-  return impl_->prefixes.empty() ? std::uint16_t{0} : impl_->prefixes.front().port;
+  return impl_->prefixes.empty() ? std::uint16_t{0} : impl_->prefixes.front().url.port;
 }
 
 std::vector<std::string> Server::bound_prefixes() const {
@@ -238,6 +279,31 @@ SendStatus Server::write_data(const ConnectionId& id, Bytes bytes, std::size_t f
   return find(session.get(), impl_->mutex, id).write_data(bytes, fragment_size);
 }
 
+Result<void> Server::url_group_active(std::string_view group, bool on) {
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->state != Impl::State::running) return Errc::not_running;
+  if (impl_->urls->set_active(group, on)) return {};
+  return Error(Errc::invalid_argument, "there is no URL group \"" + std::string(group) + "\"");
+}
+
+Result<void> Server::request_queue_active(bool on) {
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->state != Impl::State::running) return Errc::not_running;
+  impl_->set_queue_active(on);
+  return {};
+}
+
+SendStatus Server::write_data(const ConnectionId& id, std::string_view text, SendTag tag) {
+  auto session = impl_->current();
+  return find(session.get(), impl_->mutex, id).write_data(text, tag);
+}
+
+SendStatus Server::write_data(const ConnectionId& id, Bytes bytes, SendTag tag,
+                              std::size_t fragment_size) {
+  auto session = impl_->current();
+  return find(session.get(), impl_->mutex, id).write_data(bytes, tag, fragment_size);
+}
+
 std::size_t Server::broadcast(std::string_view text, const BroadcastOptions& filter) {
   if (core::ServerSession* here = impl_->here()) {
     return here->broadcast(ws::Opcode::text, as_bytes(text), filter);
@@ -269,6 +335,16 @@ ConnectionList Server::share_list() const {
     for (core::Shard* shard : impl_->session->shards) shard->registry.snapshot(list);
   }
   return ConnectionList(std::move(list));
+}
+
+std::size_t Server::flush_cache(std::string_view url, bool recursive) {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->cache ? impl_->cache->flush(url, recursive) : 0;
+}
+
+CacheCounters Server::cache_counters() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->cache ? impl_->cache->counters() : CacheCounters{};
 }
 
 Counters Server::counters() const {

@@ -9,13 +9,20 @@
 
 #include <algorithm>
 
+#include "api/settings.hpp"
 #include "core/dispatcher.hpp"
 #include "crypto/digest.hpp"
+#include "service/auth/authenticator.hpp"
+#include "service/log/log_writer.hpp"
+#include "service/upload/upload.hpp"
 
 namespace sluice {
 namespace {
 
-constexpr std::size_t kFileThreads = 4;
+// So many shards are made anew in the place of silent ones, from one start to the next.
+constexpr std::size_t kFreshShards = 16;
+// Sockets that a restart does not want any more are closed at once, too.
+constexpr auto kCloseWait = std::chrono::seconds(1);
 // Abandoned connections are gone at once; this only keeps a bug from hanging stop() for ever.
 constexpr auto kAbortWait = std::chrono::seconds(10);
 
@@ -44,10 +51,6 @@ std::shared_ptr<const core::IdCipher> make_cipher() {
   return made;
 }
 
-Error bad(std::string_view setting, std::string_view why) {
-  return {Errc::bad_setting, std::string(setting) + " " + std::string(why)};
-}
-
 }  // namespace
 
 void Server::Impl::add_counters(Counters& sum, const core::ShardCounters& shard) {
@@ -58,11 +61,13 @@ void Server::Impl::add_counters(Counters& sum, const core::ShardCounters& shard)
   sum.rejected += shard.rejected.get();
   sum.messages_received += shard.messages_received.get();
   sum.messages_sent += shard.messages_sent.get();
+  sum.messages_compressed += shard.messages_compressed.get();
   sum.bytes_received += shard.bytes_received.get();
   sum.bytes_sent += shard.bytes_sent.get();
   sum.receive_buffers_exhausted += shard.receive_buffers_exhausted.get();
   sum.slow_readers += shard.slow_readers.get();
   sum.messages_dropped += shard.messages_dropped.get();
+  sum.bytes_queued += shard.bytes_queued.get();
 }
 
 Server::Impl::~Impl() {
@@ -78,7 +83,18 @@ Server::Impl::~Impl() {
 }
 
 void Server::Impl::log(LogLevel level, Errc code, std::string_view message) const {
+  if (log_writer) log_writer->write(level, message);
   if (owner.on_log) owner.on_log(level, code, message);
+}
+
+Result<void> Server::Impl::open_log() {
+  log_writer.reset();
+  const LogFile& wanted = owner.log_file;
+  if (wanted.file_name.empty()) return {};
+  auto opened = service::LogWriter::open(wanted.file_name, wanted.level);
+  if (!opened) return opened.error();
+  log_writer = std::move(*opened);
+  return {};
 }
 
 bool Server::Impl::on_own_thread() const {
@@ -101,130 +117,105 @@ void Server::Impl::async(std::function<void()> work) {
   async_threads.emplace_back(std::move(work));
 }
 
-Result<void> Server::Impl::check_settings() const {
-  const FineTune& tune = owner.fine_tune;
-  if (tune.queue_length < 1 || tune.queue_length > 65535) {
-    return bad("fine_tune.queue_length", "must be from 1 to 65535");
-  }
-  if (tune.high_perf_accepts_per_worker < 1 || tune.high_perf_accepts_per_worker > 64) {
-    return bad("fine_tune.high_perf_accepts_per_worker", "must be from 1 to 64");
-  }
-  if (owner.read_buffer_size < 1024 || owner.read_buffer_size > (1 << 20)) {
-    return bad("read_buffer_size", "must be from 1,024 to 1,048,576");
-  }
-  if (owner.limits.head_bytes < 64 || owner.limits.head_bytes > (16 << 20)) {
-    return bad("limits.head_bytes", "must be from 64 to 16,777,216");
-  }
-  if (owner.limits.send_queue_bytes < 1024)
-    return bad("limits.send_queue_bytes", "must be at least 1,024");
-  if (owner.limits.message_bytes > 0xffff'0000u) {
-    return bad("limits.message_bytes", "must be below 4 GiB");
-  }
-  if (owner.shards > 1024) return bad("shards", "must be at most 1,024");
-  if (owner.dispatch == Dispatch::thread_pool &&
-      (owner.thread_pool_size < 1 || owner.thread_pool_size > 4096)) {
-    return bad("thread_pool_size", "must be from 1 to 4,096");
-  }
-  return {};
-}
-
-core::SessionSettings Server::Impl::settings() const {
-  core::SessionSettings in_force;
-  in_force.fine_tune = owner.fine_tune;
-  in_force.limits = owner.limits;
-  in_force.timeouts = owner.timeouts;
-  in_force.options = owner.options;
-  in_force.security = owner.security_options;
-  in_force.dispatch = owner.dispatch;
-  in_force.thread_pool_size = owner.thread_pool_size;
-  in_force.protocols = owner.protocols;
-  in_force.handler_limit = owner.handler_limit;
-  return in_force;
-}
-
 core::SessionEvents Server::Impl::events() const {
   core::SessionEvents told;
   told.on_tcp_connect = owner.on_tcp_connect;
+  told.on_unknown_protocol = owner.on_unknown_protocol;
+  told.on_raw_data = owner.on_raw_data;
   told.on_http_request = owner.on_http_request;
+  told.on_before_body = owner.on_http_upload_before_create_post_stream;
+  told.on_form_field = owner.on_http_upload_read_input;
   told.on_handshake = owner.on_handshake;
   told.websocket = {owner.on_connect, owner.on_message, owner.on_binary, owner.on_fragmented,
                     owner.on_disconnect};
+  told.on_before_heartbeat = owner.on_before_heartbeat;
+  for (const auto& [name, handlers] : owner.protocols.list()) {
+    if (handlers.on_connect || handlers.on_message || handlers.on_binary ||
+        handlers.on_fragmented || handlers.on_disconnect) {
+      told.protocols.emplace_back(name, handlers);
+    }
+  }
+  told.on_asynchronous = owner.on_asynchronous;
+  told.on_broadcast_done = owner.on_broadcast_done;
   told.on_error = owner.on_error;
   told.on_exception = owner.on_exception;
   told.on_log = owner.on_log;
+  if (log_writer) {
+    told.on_log = [file = log_writer, own = owner.on_log](LogLevel level, Errc code,
+                                                          std::string_view message) {
+      file->write(level, message);
+      if (own) own(level, code, message);
+    };
+  }
   return told;
 }
 
-std::vector<core::ServedHost> Server::Impl::served_hosts() const {
-  std::vector<core::ServedHost> served;
-  bool any_named = false;
-  for (const api::Prefix& prefix : prefixes) {
-    any_named = any_named || prefix.named;
-    std::string name = prefix.named ? prefix.host : "";
-    for (char& c : name) {
-      if (c >= 'A' && c <= 'Z') c = char(c + 32);
-    }
-    served.push_back({prefix.port, std::move(name)});
-  }
-  if (!any_named) served.clear();
-  return served;
+std::uint32_t Server::Impl::shard_count() const {
+  return started.shards ? started.shards : allowed_cpus();
 }
 
-Result<void> Server::Impl::make_files() {
-  std::uint32_t count = owner.shards ? owner.shards : allowed_cpus();
-  {
-    std::lock_guard lock(pool_mutex);
-    pool = std::make_unique<io::FilePool>(kFileThreads);
-  }
-  files = std::make_unique<service::FileService>(
-      count,
-      [this](base::Task task) {
-        std::lock_guard lock(pool_mutex);
-        return pool && pool->submit(std::move(task));
-      },
-      [this](LogLevel level, Errc code, std::string_view message) { log(level, code, message); },
-      service::system_media_types());
-  for (auto& directory : directories) {
-    auto handler = files->directory(directory->prefix, directory->path, directory->options);
-    if (!handler) return handler.error();
-    directory->handler = std::move(*handler);
-  }
-  return {};
+std::size_t Server::Impl::most_loops() const {
+  const WatchDog& dog = started.watchdog;
+  return shard_count() + (dog.enabled && dog.monitor.enabled ? kFreshShards : 0);
+}
+
+api::SocketOptions Server::Impl::socket_options() const {
+  const bool classic = started.fine_tune.operating_mode == OperatingMode::classic;
+  const auto wanted = static_cast<int>(started.fine_tune.queue_length);
+  return {classic ? 1 : shard_count(), std::min(wanted, api::largest_backlog()),
+          started.tcp_keep_alive};
+}
+
+Result<io::EngineChoice> Server::Impl::make_engine() const {
+  io::EngineOptions options;
+  options.receive_block_bytes = started.read_buffer_size;
+  options.receive_blocks = std::size_t{256} * started.fine_tune.high_perf_accepts_per_worker;
+  options.accepts_per_wake = std::size_t{16} * started.fine_tune.high_perf_accepts_per_worker;
+  options.inline_completions = started.fine_tune.inline_completions;
+  auto kind = started.engine == EngineKind::uring   ? io::EngineKind::uring
+              : started.engine == EngineKind::epoll ? io::EngineKind::epoll
+                                                    : io::EngineKind::automatic;
+  return io::make_engine(kind, options);
+}
+
+// Signals are the application's: no thread of ours takes them.
+void Server::Impl::run_loop(wire::Loop& loop) {
+  loop.on_change = [this] {
+    std::lock_guard lock(mutex);
+    if (state != State::running) changed.notify_all();
+  };
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  threads.emplace_back([&loop] { loop.run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>& made) {
-  std::uint32_t count = owner.shards ? owner.shards : allowed_cpus();
+  std::uint32_t count = shard_count();
   io::raise_descriptor_limit();
-  io::EngineOptions engine_options;
-  engine_options.receive_block_bytes = owner.read_buffer_size;
-  engine_options.receive_blocks = std::size_t{256} * owner.fine_tune.high_perf_accepts_per_worker;
-  engine_options.accepts_per_wake = std::size_t{16} * owner.fine_tune.high_perf_accepts_per_worker;
-  engine_options.inline_completions = owner.fine_tune.inline_completions;
-  auto kind = owner.engine == EngineKind::uring   ? io::EngineKind::uring
-              : owner.engine == EngineKind::epoll ? io::EngineKind::epoll
-                                                  : io::EngineKind::automatic;
   bool classic = owner.fine_tune.operating_mode == OperatingMode::classic;
-  auto wanted = static_cast<int>(owner.fine_tune.queue_length);
   int largest = api::largest_backlog();
-  if (wanted > largest) {
+  if (static_cast<int>(owner.fine_tune.queue_length) > largest) {
     log(LogLevel::warning, Errc::none,
-        "fine_tune.queue_length is " + std::to_string(wanted) +
+        "fine_tune.queue_length is " + std::to_string(owner.fine_tune.queue_length) +
             " but the system allows a backlog of " + std::to_string(largest) +
             "; raise net.core.somaxconn to absorb larger storms");
   }
   std::vector<api::OpenSocket> kept = std::move(sockets);
   std::vector<api::Prefix> bound = prefixes;
-  auto opened = api::open_sockets(bound, classic ? 1 : count, std::min(wanted, largest), kept);
+  auto opened = api::open_sockets(bound, socket_options(), kept);
   if (!opened) {
     sockets = std::move(kept);
     return opened.error();
   }
   sockets = std::move(*opened);
 
+  made->shards.reserve(most_loops());
   std::vector<std::shared_ptr<wire::Loop>> all_loops;
   std::string name, reason;
   for (std::uint32_t i = 0; i < count; ++i) {
-    auto choice = io::make_engine(kind, engine_options);
+    auto choice = make_engine();
     if (!choice) {
       sockets.insert(sockets.end(), kept.begin(), kept.end());
       return choice.error();
@@ -242,8 +233,9 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
     engine_reason = std::move(reason);
     loops = std::move(all_loops);
   }
-  for (const api::OpenSocket& socket : sockets) {
-    loops[classic ? 0 : socket.copy]->add_listener({socket.fd, socket.address, socket.any_address});
+  for (api::OpenSocket& socket : sockets) {
+    socket.loop = classic ? 0 : socket.copy;
+    loops[socket.loop]->add_listener({socket.fd, socket.address, socket.any_address});
   }
   // Not wanted any more: who waits there is still served.
   for (const api::OpenSocket& socket : kept) {
@@ -259,25 +251,30 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
 
 // What the settings ask for. Where a restart asks for any port again, it is the one in force.
 Result<std::vector<api::Prefix>> Server::Impl::wanted_prefixes() const {
+  std::vector<Binding> listed = owner.bindings.list();
+  if (listed.empty()) listed.push_back(api::binding_of(owner.host, owner.port));
+  if (owner.on_before_binding) owner.on_before_binding(listed);
   std::vector<api::Prefix> wanted;
-  for (const Binding& binding : owner.bindings.list()) {
-    auto prefix = api::parse_prefix(binding.prefix);
+  for (const Binding& binding : listed) {
+    auto prefix = api::parse_prefix(binding);
     if (!prefix) return prefix.error();
     for (const api::Prefix& other : wanted) {
-      if (prefix->any_port || !api::is_same(other, *prefix)) continue;
+      if (prefix->any_port || other.url != prefix->url) continue;
       return Error(Errc::bad_prefix, "\"" + binding.prefix + "\" is given twice");
     }
     wanted.push_back(std::move(*prefix));
   }
-  if (wanted.empty()) wanted.push_back(api::prefix_of(owner.host, owner.port));
+  if (wanted.empty()) return Error(Errc::bad_prefix, "no prefix is left to listen on");
   if (sockets.empty()) return wanted;
   std::vector<api::Prefix> before = prefixes;
   for (api::Prefix& prefix : wanted) {
     auto same = std::find_if(before.begin(), before.end(), [&](const api::Prefix& old) {
-      return prefix.any_port && old.any_port && old.host == prefix.host;
+      core::UrlPrefix url = prefix.url;
+      url.port = old.url.port;
+      return prefix.any_port && old.any_port && old.url == url;
     });
     if (same == before.end()) continue;
-    prefix.port = same->port;
+    prefix.url.port = same->url.port;
     before.erase(same);
   }
   return wanted;
@@ -291,10 +288,21 @@ Result<void> Server::Impl::start() {
     hurried = false;
   }
   auto fail = [this](Error error) -> Result<void> {
+    loops.clear();
+    urls.reset();
+    gatekeeping.admission.reset();
+    gatekeeping.authenticator = nullptr;
+    uploads.reset();
     files.reset();
+    resolver.reset();
+    forwards.reset();
     {
       std::lock_guard lock(pool_mutex);
       pool.reset();
+    }
+    {
+      std::lock_guard lock(mutex);
+      cache.reset();
     }
     for (const api::OpenSocket& socket : sockets) ::close(socket.fd);
     sockets.clear();
@@ -303,7 +311,9 @@ Result<void> Server::Impl::start() {
     changed.notify_all();
     return error;
   };
-  if (auto checked = check_settings(); !checked) return fail(checked.error());
+  if (auto checked = api::check_settings(owner); !checked) return fail(checked.error());
+  started = owner;
+  if (auto opened = open_log(); !opened) return fail(opened.error());
   auto wanted = wanted_prefixes();
   if (!wanted) return fail(wanted.error());
   {
@@ -311,37 +321,59 @@ Result<void> Server::Impl::start() {
     prefixes = std::move(*wanted);
   }
 
-  auto made = std::make_shared<core::ServerSession>(settings(), events(), router, make_cipher());
+  auto made = std::make_shared<core::ServerSession>(api::session_settings(owner), events(), router,
+                                                    make_cipher());
   made->owner = this;
+  auto made_urls =
+      api::Urls::make(api::url_properties(owner.limits, owner.timeouts), owner.url_groups,
+                      owner.fine_tune.queue_length, owner.request_queue);
+  if (!made_urls) return fail(made_urls.error());
+  urls = std::move(*made_urls);
+  made->urls = urls->urls();
   if (auto result = make_files(); !result) return fail(result.error());
   made->body_source = files.get();
+  if (auto result = make_uploads(); !result) return fail(result.error());
+  made->body_sinks = uploads.get();
+  if (auto result = make_forwards(); !result) return fail(result.error());
+  made->forwarder = forwards.get();
+  {
+    auto made_cache = std::make_unique<service::ResponseCache>(*made, owner.response_cache,
+                                                               owner.cache_rules, most_loops());
+    made->response_cache = made_cache.get();
+    std::lock_guard lock(mutex);
+    cache = std::move(made_cache);
+  }
+  authentication_events =
+      std::make_shared<const service::AuthenticationEvents>(service::AuthenticationEvents{
+          owner.on_authentication, owner.on_authentication_async, owner.on_digest_secret});
+  auto keeping = make_gatekeeping(owner);
+  if (!keeping) return fail(keeping.error());
+  gatekeeping = std::move(*keeping);
+  made->set_gate(gatekeeping.admission);
   if (auto result = make_loops(made); !result) return fail(result.error());
-  made->hosts = served_hosts();  // ports that were 0 are known now
+  // Ports that were 0 are known now.
+  if (auto result = urls->add(prefixes); !result) return fail(result.error());
   made->dispatcher.start();
   {
     std::lock_guard lock(mutex);
     session = made;
   }
 
-  // Signals are the application's: no thread of ours takes them.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  for (auto& loop : loops) {
-    loop->on_change = [this] {
-      std::lock_guard lock(mutex);
-      if (state == State::stopping) changed.notify_all();
-    };
-    threads.emplace_back([running = loop.get()] { running->run(); });
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  for (auto& loop : loops) run_loop(*loop);
   {
-    std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
+    // Whoever connects from here on must not come to a socket that is about to be closed.
+    changed.wait_for(lock, kCloseWait, [this] { return open_listeners() <= sockets.size(); });
     state = State::running;
     changed.notify_all();
   }
   for (const api::Prefix& prefix : prefixes) {
     log(LogLevel::info, Errc::none, "listening on " + prefix.text() + " with " + engine_reason);
+  }
+  repairs = 0;
+  if (owner.watchdog.enabled) {
+    watchdog = std::make_unique<api::Watchdog>(owner.watchdog.interval,
+                                               [this](api::Watchdog& dog) { look_after(dog); });
   }
   if (owner.on_startup) owner.on_startup();
   return {};
@@ -362,6 +394,7 @@ std::size_t Server::Impl::open_listeners() const {
 void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_code,
                         bool keep_sockets) {
   auto deadline = std::chrono::steady_clock::now() + drain;
+  watchdog.reset();
   std::unique_lock lock(mutex);
   if (state != State::running) return;
   state = State::stopping;
@@ -372,6 +405,9 @@ void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_cod
       running->drain(close_code, drain / 3);
     });
   }
+  // What waits to be verified is answered, what is being verified goes on.
+  if (gatekeeping.admission) gatekeeping.admission->stop();
+  for (auto& admission : retired) admission->stop();
   lock.lock();
   // In this order: a listener that has closed has counted whom it accepted.
   auto everything_gone = [this] { return open_listeners() == 0 && open_connections() == 0; };
@@ -395,19 +431,29 @@ void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_cod
     // Its threads run what was submitted and end; nobody can submit meanwhile.
     pool.reset();
   }
+  resolver.reset();  // who waits for a name is told by the last run of its shard's mailbox
   for (auto& loop : loops) loop->post([running = loop.get()] { running->finish(); });
   for (std::thread& thread : threads) thread.join();
   threads.clear();
   if (!keep_sockets) sockets.clear();  // their loops have closed them
   lock.lock();
   for (auto& loop : loops) add_counters(totals_before, loop->shard().counters);
-  totals_before.connections = totals_before.websockets = 0;
+  totals_before.connections = totals_before.websockets = totals_before.bytes_queued = 0;
   session->shards.clear();
   std::vector<std::shared_ptr<wire::Loop>> ended = std::move(loops);
   loops.clear();
   lock.unlock();
   ended.clear();
+  lock.lock();
+  cache.reset();
+  lock.unlock();
+  uploads.reset();
+  forwards.reset();
   files.reset();
+  urls.reset();
+  gatekeeping.admission.reset();
+  gatekeeping.authenticator = nullptr;
+  retired.clear();
   if (!keep_sockets && owner.on_shutdown) owner.on_shutdown();
   lock.lock();
   session.reset();
@@ -422,11 +468,11 @@ Result<void> Server::Impl::restart(std::chrono::milliseconds drain) {
     restarting = true;
   }
   stop(drain, 1012, true);
-  auto started = start();
+  auto result = start();
   std::lock_guard lock(mutex);
   restarting = false;
   changed.notify_all();
-  return started;
+  return result;
 }
 
 void Server::Impl::hurry() {

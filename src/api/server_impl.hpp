@@ -17,13 +17,26 @@
 #include <sluice/server.hpp>
 
 #include "api/listen.hpp"
+#include "api/urls.hpp"
+#include "api/watchdog.hpp"
 #include "core/router.hpp"
 #include "core/session.hpp"
 #include "front/wire/loop.hpp"
 #include "io/file_pool.hpp"
+#include "io/resolver.hpp"
+#include "service/admission/admission.hpp"
+#include "service/cache/response_cache.hpp"
 #include "service/files/file_service.hpp"
+#include "service/forward/forwards.hpp"
+#include "service/rate_limit/rate_limit.hpp"
+#include "service/upload/upload.hpp"
 
 namespace sluice {
+namespace service {
+class Authenticator;
+struct AuthenticationEvents;
+class LogWriter;
+}  // namespace service
 
 struct Server::Impl {
   explicit Impl(Server& server) : owner(server) {}
@@ -35,6 +48,14 @@ struct Server::Impl {
   Result<void> start();
   void stop(std::chrono::milliseconds drain, std::uint16_t close_code, bool keep_sockets);
   Result<void> restart(std::chrono::milliseconds drain);
+
+  Result<void> apply(const Settings& next);
+  void set_queue_active(bool on);
+  // False: one is held by a handler.
+  bool wait_for_shards();
+  void drop_retired();
+  // The watchdog's look.
+  void look_after(api::Watchdog& dog);
 
   // A second signal: the drain is over.
   void hurry();
@@ -54,6 +75,13 @@ struct Server::Impl {
     core::ExchangeHandler handler;  // made at each start
   };
   std::vector<std::unique_ptr<Directory>> directories;
+  std::vector<service::Forwards::Setting> forwards_wanted;
+  struct UploadFolder {
+    std::string prefix, path;
+    UploadOptions options;
+    core::SinkMaker sink;  // made at each start
+  };
+  std::vector<std::unique_ptr<UploadFolder>> upload_folders;
 
   std::mutex control;  // one start, stop or restart at a time
   // Holds it, and knows the thread that does: on_startup and on_shutdown run there.
@@ -78,10 +106,30 @@ struct Server::Impl {
   std::shared_ptr<core::ServerSession> session;
   std::vector<std::shared_ptr<wire::Loop>> loops;
   std::vector<std::thread> threads;
+  Settings started;  // what it was started with
+  std::unique_ptr<api::Watchdog> watchdog;
+  std::uint32_t repairs = 0;
   std::unique_ptr<service::FileService> files;
+  std::unique_ptr<service::Uploads> uploads;
+  std::unique_ptr<service::Forwards> forwards;    // null: nothing is forwarded
+  std::unique_ptr<io::Resolver> resolver;         // the same
+  std::unique_ptr<service::ResponseCache> cache;  // with `mutex`
+  // Who may come in, and how often.
+  struct Gatekeeping {
+    std::shared_ptr<service::Admission> admission;    // null: everybody may
+    service::Authenticator* authenticator = nullptr;  // its step
+    std::shared_ptr<service::RateLimit> rate_limit;
+  };
+  Gatekeeping
+      gatekeeping;  // in force; after stop() the rate limit, which the next start goes on with
+  // That were in force, as long as a request may have come to one.
+  std::vector<std::shared_ptr<service::Admission>> retired;
+  std::shared_ptr<const service::AuthenticationEvents> authentication_events;  // of this start
+  std::shared_ptr<service::LogWriter> log_writer;  // of settings.log_file; null: none
   std::mutex pool_mutex;
   std::unique_ptr<io::FilePool> pool;
   std::vector<api::Prefix> prefixes;
+  std::unique_ptr<api::Urls> urls;
   std::vector<api::OpenSocket> sockets;  // in force, or kept for the next start
   std::string engine_name, engine_reason;
   Counters totals_before;  // of shards that have ended
@@ -90,13 +138,29 @@ struct Server::Impl {
   std::vector<std::thread> async_threads;
 
  private:
-  Result<void> check_settings() const;
-  core::SessionSettings settings() const;
   core::SessionEvents events() const;
   Result<std::vector<api::Prefix>> wanted_prefixes() const;
+  Result<void> open_log();
   Result<void> make_files();
+  Result<void> make_forwards();
+  Result<void> make_uploads();
+  // What is in force goes on where it is asked for again.
+  Result<Gatekeeping> make_gatekeeping(const Settings& wanted) const;
+  Result<std::unique_ptr<service::Authenticator>> make_authenticator(
+      const Authentication& wanted) const;
   Result<void> make_loops(const std::shared_ptr<core::ServerSession>& made);
-  std::vector<core::ServedHost> served_hosts() const;
+  Result<io::EngineChoice> make_engine() const;
+  void run_loop(wire::Loop& loop);
+  std::uint32_t shard_count() const;
+  // Fresh ones in the place of silent ones included.
+  std::size_t most_loops() const;
+  api::SocketOptions socket_options() const;
+  std::size_t listening_loop(const api::OpenSocket& socket) const { return socket.loop; }
+  bool may_repair();
+  void look_at_listeners();
+  void look_at_shards(api::Watchdog& dog);
+  void revive(wire::Loop& loop);
+  void replace_silent(std::size_t index);
   std::size_t open_connections() const;
   std::size_t open_listeners() const;
 };

@@ -3,6 +3,7 @@
 // Layer: tests.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -166,6 +167,128 @@ TEST_P(Broadcasts, AreNotStoppedByOneThatHasGone) {
     for (int n = 0; n < 50; ++n) ASSERT_EQ(sockets[i]->read(), std::to_string(n));
   }
   EXPECT_TRUE(told("disconnect 1006", kClients / 2));
+}
+
+TEST_P(Broadcasts, ReachEveryChannelThatAMaskMatches) {
+  Running running = start();
+  connect_all();
+  const char* names[] = {"Room1", "Room22", "Lobby", "Room1/x"};
+  for (std::size_t i = 0; i < 8; ++i) handles[i].subscribe(names[i % 4]);
+  handles[0].subscribe("Room22");  // in two of them: it gets it once all the same
+  handles[9].subscribe("Bathroom");
+  const std::pair<const char*, const char*> table[] = {
+      {"Room*", "110111010000"},  {"Room?", "100010000000"},  {"*", "111111110100"},
+      {"Room??", "110001000000"}, {"*oom*", "110111010100"},  {"R*1*x", "000100010000"},
+      {"Room1", "100010000000"},  {"room*", "000000000000"},  {"*Room1", "100010000000"},
+      {"?", "000000000000"},      {"Room1*?", "000100010000"}};
+  for (const auto& [mask, who] : table) {
+    BroadcastOptions options;
+    options.channel = mask;
+    EXPECT_EQ(who_gets(options), who) << mask;
+  }
+  BroadcastOptions filtered;
+  filtered.channel = "Room*";
+  filtered.protocol = "a";
+  const std::string not_zero = id(0);
+  filtered.exclude = not_zero;
+  EXPECT_EQ(who_gets(filtered), "000010000000");
+  EXPECT_TRUE(sockets[4]->close_and_wait());
+  ASSERT_TRUE(told("disconnect 1000"));
+  sockets.erase(sockets.begin() + 4);
+  filtered.protocol = {};
+  EXPECT_EQ(who_gets(filtered), "01011010000");
+}
+
+TEST_P(Broadcasts, MayBeFragmented) {
+  Running running = start();
+  connect_all();
+  const std::string large = pattern(300'000);
+  BroadcastOptions options;
+  for (std::size_t size : {std::size_t{3}, std::size_t{70'000}, large.size()}) {
+    options.fragment_size = size;
+    EXPECT_EQ(server.broadcast(as_bytes(size == 3 ? "abcdefgh" : large), options), 3u);
+    const std::string expected = size == 3 ? "abcdefgh" : large;
+    for (auto& socket : sockets) {
+      std::string message;
+      bool fin = false;
+      for (std::size_t i = 0; !fin; ++i) {
+        std::optional<WsFrame> frame = socket->read_frame();
+        ASSERT_TRUE(frame);
+        EXPECT_EQ(frame->opcode, i == 0 ? WsClient::kBinary : WsClient::kContinuation);
+        EXPECT_LE(frame->payload.size(), size);
+        message += frame->payload;
+        fin = frame->fin;
+      }
+      EXPECT_TRUE(message == expected);
+    }
+  }
+  options.fragment_size = 10;
+  EXPECT_EQ(server.broadcast("", options), 3u);
+  for (auto& socket : sockets) EXPECT_EQ(socket->read(), "");
+}
+
+TEST_P(Broadcasts, TellWhenTheyAreDone) {
+  Told<std::string> done;
+  server.on_broadcast_done = [&](const BroadcastResult& result) {
+    done.tell(std::to_string(result.tag) + ": " + std::to_string(result.delivered) + " and not " +
+              std::to_string(result.dropped) + " on " + std::to_string(result.shards));
+  };
+  server.on_message = [&](Connection, std::string_view text) {
+    BroadcastOptions options;
+    options.tag = 7;
+    server.broadcast(text, options);
+  };
+  Running running = start();
+  connect_all();
+  const std::string one = id(1);
+  struct Row {
+    const char* channel;
+    const char* protocol;
+    std::string_view exclude;
+    const char* expected;
+  };
+  const Row table[] = {{"", "", "", "1: 12 and not 0 on 3"},
+                       {"third", "", "", "2: 4 and not 0 on 3"},
+                       {"th*", "", "", "3: 4 and not 0 on 3"},
+                       {"", "b", one, "4: 5 and not 0 on 3"},
+                       {"nobody", "", "", "5: 0 and not 0 on 3"}};
+  std::vector<std::string> expected;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    BroadcastOptions options;
+    options.channel = table[i].channel;
+    options.protocol = table[i].protocol;
+    options.exclude = table[i].exclude;
+    options.tag = i + 1;
+    EXPECT_EQ(server.broadcast("x", options), 3u);
+    ASSERT_TRUE(done.wait_for(i + 1));
+    EXPECT_EQ(done.all().back(), table[i].expected);
+  }
+  sockets[0]->text("from a handler");
+  ASSERT_TRUE(done.wait_for(6));
+  EXPECT_EQ(done.all().back(), "7: 12 and not 0 on 3");
+}
+
+TEST_P(Broadcasts, TellOfEachOnceFromManyThreads) {
+  std::atomic<std::size_t> told_in_all{0}, delivered{0};
+  server.on_broadcast_done = [&](const BroadcastResult& result) {
+    delivered += result.delivered;
+    ++told_in_all;
+  };
+  Running running = start();
+  connect_all();
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 100; ++i) server.broadcast("x");
+      });
+    }
+  }
+  EXPECT_TRUE(eventually([&] { return told_in_all == 300u; }));
+  EXPECT_EQ(delivered, 300 * kClients);
+  for (auto& socket : sockets) {
+    for (int i = 0; i < 300; ++i) ASSERT_EQ(socket->read(), "x");
+  }
 }
 
 TEST_P(Broadcasts, BeforeTheStartTellNobody) {

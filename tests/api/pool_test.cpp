@@ -164,7 +164,8 @@ TEST_P(Pool, RefusesWhatDoesNotFitIntoTheQueue) {
   EXPECT_EQ(first.read().body, "done");
   EXPECT_EQ(second.read().body, "done");
   EXPECT_TRUE(rejected(Errc::queue_full));
-  EXPECT_EQ(third.get("/").body, "done");
+  EXPECT_EQ(refused.field("Connection"), "close");
+  EXPECT_EQ(client().get("/").body, "done");
 }
 
 TEST_P(Pool, AnswersWhatWaitsTooLongInTheQueue) {

@@ -16,6 +16,8 @@
 namespace sluice::test {
 namespace {
 
+using namespace std::chrono_literals;
+
 class Settings : public WsTest {
  protected:
   // Starting fails with that code and words that name `names`.
@@ -73,6 +75,16 @@ TEST_P(Settings, ThatCannotBeAreRefusedByName) {
       {"limits.message_bytes", [](Server& s) { s.limits.message_bytes = 1ull << 40; }},
       {"limits.send_queue_bytes", [](Server& s) { s.limits.send_queue_bytes = 0; }},
       {"shards", [](Server& s) { s.shards = 2000; }},
+      {"tcp_keep_alive.time", [](Server& s) { s.tcp_keep_alive.time = 0s; }},
+      {"tcp_keep_alive.interval", [](Server& s) { s.tcp_keep_alive.interval = 32768s; }},
+      {"tcp_keep_alive.probes", [](Server& s) { s.tcp_keep_alive.probes = 128; }},
+      {"heartbeat.interval",
+       [](Server& s) { s.heartbeat.interval = std::chrono::milliseconds(9); }},
+      {"heartbeat.interval", [](Server& s) { s.heartbeat.interval = std::chrono::hours(721); }},
+      {"heartbeat.timeout", [](Server& s) { s.heartbeat.timeout = std::chrono::milliseconds(-1); }},
+      {"options.write_timeout",
+       [](Server& s) { s.options.write_timeout = std::chrono::hours(721); }},
+      {"protocols", [](Server& s) { s.protocols.add("no token"); }},
       {"thread_pool_size",
        [](Server& s) {
          s.dispatch = Dispatch::thread_pool;
@@ -159,7 +171,8 @@ TEST_P(Settings, OfAnAddressThatIsNotHereAreRefused) {
 TEST_P(Settings, WithABadPrefixAreRefused) {
   for (std::string_view prefix :
        {"", "localhost:80", "http://", "http://localhost/", "http://localhost:/",
-        "http://localhost:x/", "http://localhost:65536/", "http://localhost:80/path/",
+        "http://localhost:x/", "http://localhost:65536/", "http://localhost:80/path",
+        "http://localhost:80", "http://localhost:80/a//b/", "http://localhost:80/a/?q",
         "https://localhost:0/", "http://:80/", "http://::1:80/", "http://[::1]/",
         "http://[nothing]:80/", "http://a b:80/", "http://user@host:80/"}) {
     server.bindings.clear();
@@ -170,7 +183,7 @@ TEST_P(Settings, WithABadPrefixAreRefused) {
 
 TEST_P(Settings, WithAPrefixThatIsGivenTwiceAreRefused) {
   server.bindings.add("http://localhost:8901/");
-  server.bindings.add("http://LOCALHOST:8901");
+  server.bindings.add("http://LOCALHOST:8901/");
   expect_refused(Errc::bad_prefix, "given twice");
 }
 
@@ -269,6 +282,42 @@ TEST_P(Settings, MoveToOtherBindingsAtARestart) {
   // Who waited there has been served, then it is closed.
   EXPECT_TRUE(eventually([this] { return !client().connected(); }));
   EXPECT_EQ(HttpClient(server.bound_port(), "127.0.0.1", kPatience).get("/").status, 200);
+}
+
+// --- TCP keep-alive ------------------------------------------------------------------------------
+
+// What is set on the server's end of a connection to the client's port `peer`.
+int option_of_peer(std::uint16_t peer, int level, int name) {
+  for (int fd = 3; fd < 1024; ++fd) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (address.sin_family != AF_INET || ntohs(address.sin_port) != peer) continue;
+    int value = -1;
+    socklen_t length = sizeof value;
+    ::getsockopt(fd, level, name, &value, &length);
+    return value;
+  }
+  return -1;
+}
+
+TEST_P(Settings, OfTcpKeepAliveAreThoseOfEachConnection) {
+  auto option = [this](int level, int name) {
+    HttpClient http = client();
+    EXPECT_EQ(http.get("/").status, 404);
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    ::getsockname(http.fd(), reinterpret_cast<sockaddr*>(&own), &size);
+    return option_of_peer(ntohs(own.sin_port), level, name);
+  };
+  Running running = start();
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 0);
+  server.tcp_keep_alive = {true, 7s, 3s, 4};
+  ASSERT_TRUE(server.restart());
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 7);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPINTVL), 3);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPCNT), 4);
 }
 
 // --- Admission -----------------------------------------------------------------------------------

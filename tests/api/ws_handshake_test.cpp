@@ -112,6 +112,108 @@ TEST_P(WsHandshake, ChoosesTheFirstProtocolThatIsKnown) {
   EXPECT_FALSE(none.reply().has("Sec-WebSocket-Protocol"));
 }
 
+TEST_P(WsHandshake, ProtocolsMayHaveHandlersOfTheirOwn) {
+  WebSocketHandlers chat;
+  chat.on_message = [](Connection connection, std::string_view text) {
+    connection.write_data("chat: " + std::string(text));
+  };
+  server.protocols.add("chat", chat);
+  server.protocols.add("plain");
+  WebSocketHandlers room;
+  room.on_message = [](Connection connection, std::string_view text) {
+    connection.write_data("room: " + std::string(text));
+  };
+  room.on_binary = [](Connection connection, Bytes) { connection.write_data("room: binary"); };
+  ASSERT_TRUE(server.websocket("/room", room));
+  Running running = start();
+  constexpr std::string_view kChat = "Sec-WebSocket-Protocol: chat\r\n";
+  constexpr std::string_view kPlain = "Sec-WebSocket-Protocol: plain\r\n";
+  struct Row {
+    std::string_view path, fields, text, binary;
+  };
+  const Row table[] = {{"/", kChat, "chat: x", "y"},
+                       {"/", kPlain, "x", "y"},
+                       {"/", "", "x", "y"},
+                       {"/room", kChat, "chat: x", "room: binary"},
+                       {"/room", kPlain, "room: x", "room: binary"}};
+  for (const Row& row : table) {
+    WsClient socket = ws(row.path, row.fields);
+    socket.text("x");
+    EXPECT_EQ(socket.read(), row.text) << row.path << row.fields;
+    socket.binary("y");
+    EXPECT_EQ(socket.read(), row.binary) << row.path << row.fields;
+    EXPECT_TRUE(socket.close_and_wait());
+  }
+  // The server's other events are told of all.
+  EXPECT_TRUE(told("connect", 5));
+  EXPECT_TRUE(told("disconnect 1000", 5));
+}
+
+TEST_P(WsHandshake, OfAProtocolWithHandlersNeedsNoOthers) {
+  Server other;
+  prepare(other);
+  other.protocols.add("chat", {.on_message = [](Connection connection, std::string_view text) {
+                        connection.write_data(text);
+                      }});
+  ASSERT_TRUE(other.start());
+  WsClient chat(other.bound_port(), "/", "Sec-WebSocket-Protocol: chat\r\n", kPatience);
+  ASSERT_TRUE(chat.is_open());
+  chat.text("x");
+  EXPECT_EQ(chat.read(), "x");
+  WsClient none(other.bound_port(), "/", "", kPatience);
+  EXPECT_EQ(none.reply().status, 404);
+  EXPECT_TRUE(other.stop(std::chrono::milliseconds(0)));
+}
+
+TEST_P(WsHandshake, ProtocolsThatAreNoTokensAreRefused) {
+  for (const char* name : {"", "a b", "a,b", "\"a\"", "caf\u00e9", "a/b", "twice"}) {
+    Server other;
+    prepare(other);
+    other.protocols = {"fine", "twice"};
+    other.protocols.add(name);
+    Result<void> started = other.start();
+    ASSERT_FALSE(started) << name;
+    EXPECT_EQ(started.error().code, Errc::bad_setting);
+    EXPECT_NE(started.error().message().find("protocols"), std::string::npos);
+  }
+}
+
+TEST_P(WsHandshake, FieldsAreReadableWhileItLasts) {
+  for (bool keep : {false, true}) {
+    Server other;
+    prepare(other);
+    other.options.keep_headers = keep;
+    Handover<std::string> seen;
+    other.on_handshake = [&](Connection connection, Headers&) {
+      seen.put(std::string(connection.headers().get("x-who")));
+    };
+    other.on_connect = [&](Connection connection) {
+      EXPECT_EQ(connection.headers().get("Sec-WebSocket-Version"), "13");
+      EXPECT_EQ(connection.headers().get("Connection"), "Upgrade");
+      seen.put(std::string(connection.headers().get("X-Who")));
+      connections.put(connection);
+    };
+    other.on_message = [&](Connection connection, std::string_view) {
+      EXPECT_EQ(connection.headers().list().size(), keep ? 6u : 0u);
+      seen.put(std::string(connection.headers().get("X-Who")));
+    };
+    ASSERT_TRUE(other.start());
+    WsClient socket(other.bound_port(), "/a%20b?q=1&r", "X-Who: me\r\n", kPatience);
+    ASSERT_TRUE(socket.is_open());
+    EXPECT_EQ(seen.take(), "me");
+    EXPECT_EQ(seen.take(), "me");
+    Connection connection = next_connection();
+    EXPECT_EQ(connection.url(), keep ? "/a b?q=1&r" : "/a b");
+    socket.text("x");
+    EXPECT_EQ(seen.take(), keep ? "me" : "");
+    EXPECT_EQ(connection.headers().get("X-Who"), keep ? "me" : "");
+    EXPECT_TRUE(other.stop(std::chrono::milliseconds(0)));
+    EXPECT_EQ(connection.headers().get("X-Who"), keep ? "me" : "");
+    EXPECT_EQ(connection.url(), keep ? "/a b?q=1&r" : "/a b");
+  }
+  EXPECT_TRUE(Connection().headers().list().empty());
+}
+
 TEST_P(WsHandshake, IsRefusedWithItsReason) {
   Running running = start();
   const std::string good(kGood);

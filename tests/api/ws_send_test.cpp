@@ -200,15 +200,18 @@ TEST_P(WsSend, ToASlowReaderDropsTheNewest) {
       const std::uint64_t before = server.counters().messages_dropped;
       const std::size_t fillers = fill(way, connection, 150'000);
       const std::uint64_t full = server.counters().messages_dropped;
+      // The kernel may take more between two drops, so each message tells for itself.
+      std::vector<std::size_t> kept;
       std::size_t count = 0;
-      while (server.counters().messages_dropped < full + 3) {
+      for (std::uint64_t dropped = full; dropped < full + 3; ++count) {
         ASSERT_LT(count, 50'000u);
-        send_and_wait(way, connection, numbered(count++, size));
+        send_and_wait(way, connection, numbered(count, size));
+        if (server.counters().messages_dropped == dropped) kept.push_back(count);
+        dropped = server.counters().messages_dropped;
       }
-      const std::uint64_t dropped = server.counters().messages_dropped - full;
       for (std::size_t i = 0; i < fillers - (full - before); ++i)
         ASSERT_EQ(socket.read().front(), 'f');
-      for (std::size_t i = 0; i < count - dropped; ++i) ASSERT_EQ(std::stoul(socket.read()), i);
+      for (const std::size_t number : kept) ASSERT_EQ(std::stoul(socket.read()), number);
       send_and_wait(way, connection, "end");
       EXPECT_EQ(socket.read(), "end");
       EXPECT_TRUE(socket.close_and_wait());
@@ -233,7 +236,8 @@ TEST_P(WsSend, ToASlowReaderDropsTheOldest) {
         send_and_wait(way, connection, numbered(count++, size));
       }
       const std::uint64_t dropped = server.counters().messages_dropped - before;
-      // Whole messages, in order, with one gap, and the newest at the end.
+      // Whole messages, in order, the newest at the end; a gap for each time that the kernel took
+      // more between two drops.
       std::size_t received = 0, expected = 0, gaps = 0;
       for (std::size_t number = 0; number != count - 1; ++received) {
         const std::string message = socket.read();
@@ -245,7 +249,7 @@ TEST_P(WsSend, ToASlowReaderDropsTheOldest) {
         expected = number + 1;
       }
       EXPECT_EQ(received + dropped, fillers + count);
-      EXPECT_EQ(gaps, 1u);
+      EXPECT_GE(gaps, 1u);
       EXPECT_TRUE(socket.close_and_wait());
       EXPECT_TRUE(eventually([&] { return server.counters().websockets == 0; }));
     }

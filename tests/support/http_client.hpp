@@ -58,8 +58,10 @@ struct HttpReply {
 
 class HttpClient {
  public:
+  // `from`: an address of our own, IPv4, that it comes from; null: any.
   explicit HttpClient(std::uint16_t port, const char* address = "127.0.0.1",
-                      std::chrono::milliseconds timeout = std::chrono::seconds(10))
+                      std::chrono::milliseconds timeout = std::chrono::seconds(10),
+                      const char* from = nullptr)
       : timeout_(timeout) {
     const bool six = std::string_view(address).find(':') != std::string_view::npos;
     fd_ = ::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -78,6 +80,7 @@ class HttpClient {
       ::inet_pton(AF_INET, address, &to->sin_addr);
       size = sizeof *to;
     }
+    if (from) bind_to(from);
     timeval limit{timeout_.count() / 1000, (timeout_.count() % 1000) * 1000};
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // connect() too
     int on = 1;
@@ -180,6 +183,8 @@ class HttpClient {
     }
     return in_;
   }
+  // What has come so far is not kept.
+  void drop() { in_.clear(); }
   // Exactly so many, appended to `out`; false when the connection ends or time is over before.
   bool read_bytes(std::size_t bytes, std::string& out) { return take(bytes, out); }
   // True when the server has ended the connection (FIN or reset) and nothing is left to read.
@@ -191,6 +196,16 @@ class HttpClient {
   bool was_reset() const { return reset_; }
 
  private:
+  // connect() fails where that is not an address of ours.
+  void bind_to(const char* address) {
+    sockaddr_in from{};
+    from.sin_family = AF_INET;
+    if (::inet_pton(AF_INET, address, &from.sin_addr) == 1 &&
+        ::bind(fd_, reinterpret_cast<sockaddr*>(&from), sizeof from) == 0) {
+      return;
+    }
+    ::close(std::exchange(fd_, -1));
+  }
   int wait_until_connected() {
     pollfd waiting{fd_, POLLOUT, 0};
     int ready = 0;

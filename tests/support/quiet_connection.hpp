@@ -20,13 +20,18 @@ class QuietConnection : public core::Connection {
   void pool_pause() override {}
   void pool_resume() override {}
   std::byte* reserve(std::size_t) override { return nullptr; }
-  void commit(std::size_t, bool) override {}
+  void commit(std::size_t, core::Marks) override {}
   void write(Bytes) override {}
-  void write_block(base::Block&, Bytes, bool) override {}
-  void write_shared(const base::SharedBytes&, bool) override {}
+  void write_block(base::Block&, Bytes, core::Marks) override {}
+  void write_shared(const base::SharedBytes&, core::Marks) override {}
+  void tell_when_sent(std::shared_ptr<core::Receipt>) override {}
   void cork() override {}
   void uncork() override {}
   std::size_t drop_oldest(std::size_t) override { return 0; }
+  std::size_t drop(core::Marks) override { return 0; }
+  bool is_held() const override { return false; }
+  bool is_rationed() const override { return false; }
+  std::size_t droppable(core::Marks) const override { return 0; }
   std::size_t queued() const override { return 0; }
   void pause_reading() override {}
   void resume_reading() override {}

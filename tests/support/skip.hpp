@@ -2,8 +2,8 @@
 //
 //   SKIP_WITHOUT(io_uring);
 //
-// A feature is a function missing_FEATURE() here, which says in words what is missing, or nothing.
-// Layer: tests.
+// A feature is a function missing_FEATURE(), here or beside what needs it, which says in words what
+// is missing, or nothing. Layer: tests.
 #pragma once
 
 #include <gtest/gtest.h>
