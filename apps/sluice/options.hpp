@@ -1,9 +1,10 @@
-// apps/sluice/options.hpp - what the command line asks `sluice serve` and `sluice passwd` to do.
+// apps/sluice/options.hpp - what the command line asks `sluice serve`, `passwd` and `keys` to do.
 //
 // Layer: apps. Plain values, made by main.cpp.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,18 +17,21 @@ inline constexpr int exit_drained = 0;
 inline constexpr int exit_runtime = 1;
 inline constexpr int exit_usage = 2;
 
+// What is absent is as the configuration file has it, or else the default.
 struct ServeOptions {
-  std::string root;                 // empty: the demo site
+  std::string config;         // a configuration file, or empty
+  bool check_config = false;  // only say whether it is right
+  std::optional<std::string> root;
   bool list = false;                // a folder without index.html answers a list of its entries
   bool follow_symlinks = false;     // symlinks may lead out of the root
-  std::vector<std::string> listen;  // prefixes; empty: localhost and `port`
-  std::uint16_t port = 8080;
-  EngineKind engine = EngineKind::automatic;
-  std::uint32_t shards = 0;  // 0: one per allowed CPU
-  OperatingMode mode = OperatingMode::high_perf;
-  std::string echo;       // path, or empty
-  std::string broadcast;  // path, or empty
-  bool quiet = false;     // print only what ends the program
+  std::vector<std::string> listen;  // prefixes; empty: not given
+  std::optional<std::uint16_t> port;
+  std::optional<EngineKind> engine;
+  std::optional<std::uint32_t> shards;
+  std::optional<OperatingMode> mode;
+  std::optional<std::string> echo, broadcast;  // paths
+  bool deflate = false;                        // WebSocket messages may be compressed
+  bool quiet = false;                          // print only what ends the program
 };
 
 struct PasswdOptions {
@@ -36,6 +40,20 @@ struct PasswdOptions {
   bool digest = false;    // a line for Digest, in `realm`
   std::string realm;
   bool from_stdin = false;  // else from the terminal
+};
+
+struct KeysOptions {
+  enum class Verb { issue, list, revoke, rotate };
+  Verb verb = Verb::list;
+  std::string store;
+  std::string secret;  // the file of the store's secret; empty: beside the store
+  std::string id;      // revoke, rotate
+  std::string owner;   // issue; list: empty for all
+  std::string prefix;  // issue; empty: slk
+  std::vector<std::string> scopes, allow;
+  std::string rate, expires;  // as they are written; empty: none, never
+  std::string grace = "24h";  // rotate
+  bool json = false;          // list
 };
 
 }  // namespace sluice::app

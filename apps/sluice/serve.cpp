@@ -7,19 +7,26 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <sluice/server.hpp>
 #include <sluice/version.hpp>
 
+#include "config/configuration.hpp"
+#include "config/open.hpp"
+#include "config/read.hpp"
 #include "sluice/demo.hpp"
 #include "sluice/endpoints.hpp"
 #include "sluice/stop_signals.hpp"
 
 namespace sluice::app {
 namespace {
+
+using config::Configuration;
 
 void complain(std::string_view what) { fmt::print(stderr, "sluice: {}\n", what); }
 
@@ -31,7 +38,8 @@ std::string sentence(const Error& error) {
     case Errc::address_not_available:
       return error.detail + "; http://*:PORT/ stands for all it has";
     case Errc::bad_prefix:
-      return "--listen " + error.detail;
+      return "--listen " + error.detail +
+             (error.detail.ends_with('/') ? "" : ", as in http://localhost:8080/");
     case Errc::invalid_argument:
       return error.detail + "; --echo and --broadcast need a path that nothing else has";
     case Errc::unavailable:
@@ -56,15 +64,45 @@ int fail(const Error& error) {
   return exit_code(error.code);
 }
 
-// Why `folder` cannot be served; empty when it can.
-std::string folder_problem(const std::string& folder) {
+// What is to be said of a key, with its place if it stands in the file; else as it is.
+std::string about(std::string_view key, std::string_view what, const ServeOptions& options,
+                  const config::Reading& reading) {
+  const auto place = reading.places.find(key);
+  if (place == reading.places.end()) return std::string(what);
+  return config::text(
+      {place->second.line, place->second.column, std::string(key), std::string(what)},
+      options.config);
+}
+
+// The same in terms of the file, where it is the file's.
+std::string sentence(const Error& error, const ServeOptions& options,
+                     const config::Reading& reading) {
+  const bool of_addresses =
+      error.code != Errc::bad_setting && (options.port || !options.listen.empty());
+  if (options.config.empty() || of_addresses) return sentence(error);
+  if (error.code == Errc::invalid_argument && !options.echo && !options.broadcast) {
+    const bool is_echo = !reading.configuration.serve.echo.empty();
+    return about(is_echo ? "serve.echo" : "serve.broadcast",
+                 error.detail + "; write a path that nothing else has", options, reading);
+  }
+  const auto mistake = config::mistake_of(error, reading);
+  return mistake ? config::text(*mistake, options.config) : sentence(error);
+}
+
+int fail(const Error& error, const ServeOptions& options, const config::Reading& reading) {
+  complain(sentence(error, options, reading));
+  return exit_code(error.code);
+}
+
+// Why `folder` cannot be served; empty when it can. `setting` is what names it.
+std::string folder_problem(const std::string& folder, std::string_view setting) {
   std::error_code failed;
   const auto status = std::filesystem::status(folder, failed);
   if (!std::filesystem::exists(status)) {
-    return fmt::format("there is no folder {}: give --root one that exists", folder);
+    return fmt::format("there is no folder {}: give {} one that exists", folder, setting);
   }
   if (!std::filesystem::is_directory(status)) {
-    return fmt::format("{} is no folder: give --root a folder", folder);
+    return fmt::format("{} is no folder: give {} a folder", folder, setting);
   }
   if (access(folder.c_str(), R_OK | X_OK) != 0) {
     return fmt::format("{} may not be read by this user: change its permissions or choose another",
@@ -73,19 +111,80 @@ std::string folder_problem(const std::string& folder) {
   return {};
 }
 
-void apply(const ServeOptions& options, Server& server) {
-  server.port = options.port;
-  for (std::string prefix : options.listen) {
-    const auto authority = prefix.find("://");
-    if (authority != std::string::npos && prefix.find('/', authority + 3) == std::string::npos) {
-      prefix += '/';
-    }
-    server.bindings.add(std::move(prefix));
+int tell(const config::Reading& reading, const std::string& file) {
+  for (const config::Mistake& mistake : reading.mistakes) complain(config::text(mistake, file));
+  if (reading.has_more) complain(fmt::format("{} has more mistakes: correct these first", file));
+  return exit_usage;
+}
+
+std::string with_slash(const std::string& prefix) {
+  const auto authority = prefix.find("://");
+  const bool bare =
+      authority != std::string::npos && prefix.find('/', authority + 3) == std::string::npos;
+  return bare ? prefix + '/' : prefix;
+}
+
+// Below which paths --root is served: those of the prefixes, each once.
+std::set<std::string> paths_of(const Bindings& bindings) {
+  std::set<std::string> paths;
+  for (const Binding& binding : bindings.list()) {
+    const auto authority = binding.prefix.find("://");
+    const auto path =
+        authority == std::string::npos ? authority : binding.prefix.find('/', authority + 3);
+    if (path == std::string::npos) continue;
+    const std::string below = binding.prefix.substr(path);
+    paths.insert(below.ends_with('/') ? below : below + '/');
   }
-  server.engine = options.engine;
-  server.shards = options.shards;
-  server.fine_tune.operating_mode = options.mode;
-  server.on_log = [quiet = options.quiet](LogLevel level, Errc, std::string_view message) {
+  if (paths.empty()) paths.insert("/");
+  return paths;
+}
+
+// What the command line says goes before what the file says.
+void override_with(const ServeOptions& options, Configuration& configuration) {
+  config::ServerSettings& server = configuration.server;
+  if (options.port) {
+    server.port = *options.port;
+    server.bindings.clear();
+  }
+  if (!options.listen.empty()) {
+    server.bindings.clear();
+    for (const std::string& prefix : options.listen) server.bindings.add(with_slash(prefix));
+  }
+  if (options.engine) server.engine = *options.engine;
+  if (options.shards) server.shards = *options.shards;
+  if (options.mode) server.fine_tune.operating_mode = *options.mode;
+  if (options.root) {
+    config::FilesRoot root;
+    root.directory = *options.root;
+    root.options.listing = options.list;
+    root.options.follow_symlinks_out = options.follow_symlinks;
+    configuration.files.clear();
+    for (const std::string& path : paths_of(server.bindings)) {
+      root.prefix = path;
+      configuration.files.push_back(root);
+    }
+  }
+  if (options.echo) configuration.serve.echo = *options.echo;
+  if (options.broadcast) configuration.serve.broadcast = *options.broadcast;
+  if (options.deflate) server.extensions.permessage_deflate.enabled = true;
+  if (options.quiet) configuration.serve.quiet = true;
+}
+
+// Why it cannot be served, though each value by itself is right; empty when it can.
+std::string problem_of(const ServeOptions& options, const config::Reading& read) {
+  const Configuration& configuration = read.configuration;
+  for (std::size_t i = 0; i < configuration.files.size(); ++i) {
+    const std::string setting = options.root ? "--root" : fmt::format("files[{}].directory", i);
+    std::string problem = folder_problem(configuration.files[i].directory, setting);
+    if (!problem.empty()) return options.root ? problem : about(setting, problem, options, read);
+  }
+  return {};
+}
+
+void apply(const Configuration& configuration, Server& server) {
+  config::set(configuration.server, server);
+  server.on_log = [quiet = configuration.serve.quiet](LogLevel level, Errc,
+                                                      std::string_view message) {
     if (quiet || level < LogLevel::warning) return;
     std::string line(message);  // may quote what a peer sent: it must stay one line
     for (char& c : line) {
@@ -109,56 +208,148 @@ std::string browser_url(std::string_view prefix) {
                      all ? "   (and every other address of this machine)" : "");
 }
 
-void print_start(const ServeOptions& options, const Server& server) {
-  fmt::print("sluice {} serves {}\n", SLUICE_VERSION,
-             options.root.empty() ? "the demo site" : options.root);
+void print_start(const Configuration& configuration, const Server& server) {
+  std::string served;
+  std::set<std::string_view> told;
+  for (const config::FilesRoot& root : configuration.files) {
+    if (!told.insert(root.directory).second) continue;
+    served += fmt::format("{}{}", served.empty() ? "" : ", ", root.directory);
+  }
+  for (const config::ForwardRoot& rule : configuration.forward) {
+    const std::size_t others = rule.options.upstreams.size() - 1;
+    served += fmt::format("{}{} from {}{}", served.empty() ? "" : ", ", rule.prefix,
+                          rule.options.upstreams.front(),
+                          others > 0 ? fmt::format(" and {} more", others) : "");
+  }
+  if (served.empty()) served = configuration.uploads.empty() ? "the demo site" : "no files";
+  fmt::print("sluice {} serves {}\n", SLUICE_VERSION, served);
   for (const std::string& prefix : server.bound_prefixes()) {
     fmt::print("  open    {}\n", browser_url(prefix));
   }
+  for (const config::UploadRoot& root : configuration.uploads) {
+    fmt::print("  upload  {} to {}\n", root.prefix, root.directory);
+  }
   fmt::print("  engine  {}: {}\n", server.engine_name(), server.engine_reason());
   fmt::print("  shards  {}, {}\n", server.shard_count(),
-             options.mode == OperatingMode::classic ? "classic" : "high-perf");
+             server.fine_tune.operating_mode == OperatingMode::classic ? "classic" : "high-perf");
   fmt::print("  stop    Ctrl-C\n");
   std::fflush(stdout);
 }
 
-Result<void> add_routes(const ServeOptions& options, Server& server, std::optional<Demo>& demo) {
-  if (!options.echo.empty()) {
-    if (auto added = add_echo(server, options.echo); !added) return added;
+Result<void> add_routes(const Configuration& configuration, Server& server,
+                        std::optional<Demo>& demo) {
+  const config::ServeSettings& paths = configuration.serve;
+  if (!paths.echo.empty()) {
+    if (auto added = add_echo(server, paths.echo); !added) return added;
   }
-  if (!options.broadcast.empty()) {
-    if (auto added = add_broadcast(server, options.broadcast); !added) return added;
+  if (!paths.broadcast.empty()) {
+    if (auto added = add_broadcast(server, paths.broadcast); !added) return added;
   }
-  if (!options.root.empty()) {
-    FilesOptions files;
-    files.listing = options.list;
-    files.follow_symlinks_out = options.follow_symlinks;
-    return server.files("/", options.root, files);
+  for (const config::FilesRoot& root : configuration.files) {
+    auto added = server.files(root.prefix, root.directory, root.options);
+    if (!added) return added;
+  }
+  for (const config::ForwardRoot& rule : configuration.forward) {
+    auto added = server.forward(rule.prefix, rule.options);
+    if (!added) return added;
+  }
+  for (const config::UploadRoot& root : configuration.uploads) {
+    auto added = server.uploads(root.prefix, root.directory, root.options);
+    if (!added) return added;
+  }
+  if (!configuration.files.empty() || !configuration.forward.empty() ||
+      !configuration.uploads.empty()) {
+    return {};
   }
   demo.emplace(server);
   return demo->add_routes();
 }
 
-}  // namespace
-
-int serve(const ServeOptions& options) {
-  if (!options.root.empty()) {
-    if (const std::string problem = folder_problem(options.root); !problem.empty()) {
-      complain(problem);
-      return exit_runtime;
+// What the file and the options say together. Nothing: the file's mistakes have been told.
+std::optional<config::Reading> read_all(const ServeOptions& options, int& exit) {
+  config::Reading read;
+  exit = exit_drained;
+  if (!options.config.empty()) {
+    auto reading = config::read_file(options.config);
+    if (!reading) {
+      exit = fail(reading.error());
+      return {};
     }
+    if (!reading->is_good()) {
+      exit = tell(*reading, options.config);
+      return {};
+    }
+    read = std::move(*reading);
   }
+  override_with(options, read.configuration);
+  return read;
+}
+
+// SIGHUP: what the file says now, all of it or nothing.
+Result<void> change(const Configuration& next, const Configuration& running, Server& server) {
+  std::shared_ptr<ApiKeyManager> keys;
+  if (next.api_keys == running.api_keys) keys = server.api_key_manager;
+  auto opened = config::open(next, std::move(keys));
+  if (!opened) return opened.error();
+  Settings settings = server;
+  config::set(next.server, settings);
+  config::set(*opened, settings);
+  // Where nobody has been asked for a name the list may change first: nobody is refused meanwhile.
+  const bool users_first = !server.authentication.enabled;
+  if (users_first) config::set_users(*opened, settings);
+  if (auto applied = server.apply(settings); !applied) return applied;
+  if (!users_first) config::set_users(*opened, server);
+  return {};
+}
+
+void read_again(const ServeOptions& options, Configuration& running, Server& server) {
+  if (options.config.empty()) {
+    complain("SIGHUP: there is no --config to read again");
+    return;
+  }
+  int unused = 0;
+  std::optional<config::Reading> read = read_all(options, unused);
+  const std::string kept = options.config + ": the settings stay as they were";
+  if (!read) return complain(kept);
+  Configuration& next = read->configuration;
+  if (next.files != running.files || next.forward != running.forward ||
+      next.uploads != running.uploads || next.serve != running.serve) {
+    complain(
+        "[[files]], [[forward]], [[upload]] and [serve] cannot change while the server runs; "
+        "restart it");
+    return complain(kept);
+  }
+  if (auto changed = change(next, running, server); !changed) {
+    complain(sentence(changed.error(), options, *read));
+    return complain(kept);
+  }
+  running = std::move(next);
+  if (!running.serve.quiet) {
+    fmt::print("{}: read again\n", options.config);
+    std::fflush(stdout);
+  }
+}
+
+int serve(const ServeOptions& options, config::Reading& read) {
+  Configuration& configuration = read.configuration;
+  const bool quiet = configuration.serve.quiet;
+  auto opened = config::open(configuration);
+  if (!opened) return fail(opened.error(), options, read);
   const StopSignals signals;
   Server server;
   std::optional<Demo> demo;
-  apply(options, server);
-  if (auto added = add_routes(options, server, demo); !added) return fail(added.error());
-  if (auto started = server.start(); !started) return fail(started.error());
+  apply(configuration, server);
+  config::set(*opened, server);
+  config::set_users(*opened, server);
+  if (auto added = add_routes(configuration, server, demo); !added) {
+    return fail(added.error(), options, read);
+  }
+  if (auto started = server.start(); !started) return fail(started.error(), options, read);
   if (demo) demo->start();
-  if (!options.quiet) print_start(options, server);
+  if (!quiet) print_start(configuration, server);
 
-  signals.wait();
-  if (!options.quiet) {
+  signals.wait([&] { read_again(options, configuration, server); });
+  if (!quiet) {
     fmt::print("draining for up to 10 s (Ctrl-C again stops at once)\n");
     std::fflush(stdout);
   }
@@ -169,6 +360,36 @@ int serve(const ServeOptions& options) {
                         std::_Exit(exit_runtime);
                       });
   return stopped ? exit_drained : fail(stopped.error());
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  int exit = exit_drained;
+  std::optional<config::Reading> read = read_all(options, exit);
+  if (!read) return exit;
+  const Configuration& configuration = read->configuration;
+  const config::ServeSettings& paths = configuration.serve;
+  if (!paths.echo.empty() && paths.echo == paths.broadcast) {
+    const bool of_file = !options.echo && !options.broadcast;
+    complain(of_file ? about("serve.broadcast",
+                             "echo and broadcast need two different paths; write another one",
+                             options, *read)
+                     : "--echo and --broadcast need two different paths");
+    return exit_usage;
+  }
+  if (const std::string problem = problem_of(options, *read); !problem.empty()) {
+    complain(problem);
+    return exit_runtime;
+  }
+  if (options.check_config) {
+    if (auto right = config::check_files(configuration); !right) {
+      return fail(right.error(), options, *read);
+    }
+    fmt::print("{}: no mistakes\n", options.config);
+    return exit_drained;
+  }
+  return serve(options, *read);
 }
 
 }  // namespace sluice::app

@@ -10,16 +10,20 @@ namespace sluice::app {
 
 StopSignals::StopSignals() {
   sigemptyset(&set_);
-  for (const int number : {SIGINT, SIGTERM}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     std::signal(number, SIG_DFL);  // an ignored signal would never be pending
     sigaddset(&set_, number);
   }
   pthread_sigmask(SIG_BLOCK, &set_, nullptr);
 }
 
-void StopSignals::wait() const {
-  int number = 0;
-  sigwait(&set_, &number);
+void StopSignals::wait(const std::function<void()>& again) const {
+  for (;;) {
+    int number = 0;
+    sigwait(&set_, &number);
+    if (number != SIGHUP) return;
+    if (again) again();
+  }
 }
 
 void StopSignals::wait_during(const std::function<void()>& work,

@@ -1,4 +1,4 @@
-// apps/sluice/stop_signals.hpp - SIGINT and SIGTERM as something to wait for.
+// apps/sluice/stop_signals.hpp - SIGINT, SIGTERM and SIGHUP as something to wait for.
 //
 // Layer: apps. Make it on the main thread before any other thread starts: threads inherit the
 // blocked signals.
@@ -12,14 +12,14 @@ namespace sluice::app {
 
 class StopSignals {
  public:
-  // Blocks both signals, also where the parent had them ignored (a background job of a shell
+  // Blocks these signals, also where the parent had them ignored (a background job of a shell
   // script).
   StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  // Returns when one of the two arrives.
-  void wait() const;
+  // Returns when SIGINT or SIGTERM arrives; calls `again` for each SIGHUP meanwhile.
+  void wait(const std::function<void()>& again = {}) const;
   // Runs `work` on this thread. If a signal arrives meanwhile, `hurried` runs on another one: it is
   // expected to end the process.
   void wait_during(const std::function<void()>& work, const std::function<void()>& hurried) const;

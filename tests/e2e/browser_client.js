@@ -4,9 +4,9 @@
 // at "stop me" whoever started this stops the server, which the page must notice.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.js";
 
 const [url, engine, folder] = process.argv.slice(2);
 const size = 64 << 20;
@@ -198,17 +198,7 @@ async function run(context) {
   console.log("all well");
 }
 
-mkdirSync(join(folder, "profile"));
-const context = await chromium.launchPersistentContext(join(folder, "profile"), {
-  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-  viewport: { width: 1280, height: 900 },
-  acceptDownloads: true,
-  downloadsPath: folder,
-  locale: "en-US",
-  env: { ...process.env, HOME: folder },
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-proxy-server"],
-});
+const context = await launch(folder);
 try {
   await run(context);
 } catch (error) {

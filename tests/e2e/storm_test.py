@@ -35,7 +35,10 @@ class Storm(Serving):
             try:
                 echoed = client.stdout.readline()
                 if not echoed.startswith(f"echoed {COUNT} "):
-                    self.fail(f"{echoed!r} {client.communicate()}; the server: {program.printed}")
+                    said = client.communicate()
+                    still = program.process.poll() is None
+                    self.fail(f"{echoed!r} {said}; the server {'still ran' if still else 'was gone'}"
+                              f": {program.stop()}, {program.printed}")
                 print(echoed.strip(), end=", ", flush=True)
                 counters = json.loads(program.get("/api/counters")[2])
                 self.assertEqual((counters["websockets"], counters["rejected"]), (COUNT, 0))

@@ -58,7 +58,7 @@ class Mistakes(unittest.TestCase):
     def test_urls(self):
         for url in ("", "8080", "127.0.0.1:8080", "ws://127.0.0.1:8080/", "http://127.0.0.1/",
                     "http://127.0.0.1:65536/", "http://[::1:80/", "http://a b:80/",
-                    "https://127.0.0.1:8443/", "http://127.0.0.1:8080/path/"):
+                    "https://127.0.0.1:8443/", "http://127.0.0.1:8080/a?b/"):
             self.refused(2, "http://", "serve", "--root", SITE, "--listen", url)
 
     def test_an_address_of_nobody(self):
@@ -93,7 +93,7 @@ class Words(unittest.TestCase):
             ended = run(*arguments)
             self.assertEqual((ended.returncode, ended.stderr), (0, ""), ended)
             for option in ("--root", "--list", "--listen", "--port", "--engine", "--shards", "--mode",
-                           "--echo", "--broadcast", "--quiet"):
+                           "--echo", "--broadcast", "--deflate", "--quiet"):
                 self.assertIn(f"  {option} ", ended.stdout)
 
     def test_what_a_start_says(self):
@@ -102,6 +102,25 @@ class Words(unittest.TestCase):
             self.assertIn(f" http://127.0.0.1:{program.port}/\n", printed)
             self.assertRegex(printed, rf"engine +{served.ENGINE}: \S")
             self.assertRegex(printed, r"shards +3, classic")
+            self.assertEqual(wrong_ending(program, program.stop()), "")
+
+    def test_a_folder_is_served_below_the_path_of_its_url(self):
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        urls = [f"http://127.0.0.1:{port}/{path}" for path in ("a/", "b/c/")]
+        listen = [word for url in urls for word in ("--listen", url)]
+        with serve("--root", SITE, *listen, port=False) as program:
+            printed = program.read_until("stop ")
+            self.assertIn(f" serves {SITE}\n", printed)
+            for url in urls:
+                self.assertIn(f" {url}\n", printed)
+            with open(os.path.join(SITE, "index.html"), "rb") as file:
+                page = file.read()
+            answers = {path: program.get(path) for path in ("/a/", "/b/c/", "/a/index.html", "/", "/b/")}
+            for path in ("/a/", "/b/c/", "/a/index.html"):
+                self.assertEqual((answers[path][0], answers[path][-1]), (200, page), path)
+            for path in ("/", "/b/"):
+                self.assertEqual(answers[path][0], 400, path)  # as of a host that nobody serves
             self.assertEqual(wrong_ending(program, program.stop()), "")
 
     def test_quiet(self):

@@ -1,10 +1,10 @@
-// The echo and broadcast endpoints, as npm's ws sees them: node ws_client.js ECHO_URL BROADCAST_URL
+// The echo and broadcast endpoints, as npm's ws sees them: node ws_client.js ECHO_URL BROADCAST_URL [TEST]...
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import WebSocket from "ws";
 
-const [echoUrl, broadcastUrl] = process.argv.slice(2);
+const [echoUrl, broadcastUrl, ...wanted] = process.argv.slice(2);
 const options = { perMessageDeflate: false, maxPayload: 1 << 30 };
 
 // A client that keeps what comes, so that nothing is lost between two waits.
@@ -115,8 +115,8 @@ const tests = {
   },
 };
 
-for (const [name, test] of Object.entries(tests)) {
-  await test();
+for (const name of wanted.length > 0 ? wanted : Object.keys(tests)) {
+  await tests[name]();
   console.log(name);
 }
 console.log("all well");
