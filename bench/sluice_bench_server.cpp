@@ -4,15 +4,17 @@
 //   sluice_bench_server --port P [--engine uring|epoll] [--shards N] [--files DIR]
 //                       [--dispatch inline|pool] [--pool N] [--queue N] [--mode classic|high_perf]
 //                       [--accepts N] [--inline-completions on|off]
+//                       [--basic yescrypt|argon2id] [--protect PREFIX] [--forward URL]
 //
 // It sets documented properties only and switches nothing off: limits, timeouts and budgets are the
-// defaults, except that an upload may be 1 GiB.
+// defaults, except that an upload may be 1 GiB. With --basic the user `bench` comes in by basic
+// authentication, with the password `bench`; --protect says below which prefix one has to.
 //
 //   /         "Hello, World!"                   /files/   what DIR holds
 //   /json     2 KiB, built for each request     /ws       WebSocket echo
 //   /later    the same as /, by another thread  /sub      echo, with one subscription
 //   /slow     the same as /, after 100 ms       /bc       every message to all
-//   /upload   POST; the body is streamed and dropped
+//   /upload   POST; the body is streamed and dropped      /to/   with --forward: what URL answers
 #include <sluice/sluice.hpp>
 
 #include <chrono>
@@ -30,6 +32,7 @@
 #include <vector>
 
 #include "answers.hpp"
+#include "crypto/password.hpp"
 
 namespace {
 
@@ -72,6 +75,14 @@ struct Setup {
   std::string files = {};
 };
 
+bool add_user(sluice::Authentication& authentication, const std::string& algorithm) {
+  using sluice::crypto::PasswordAlgorithm;
+  const auto hash = sluice::crypto::hash_password(
+      "bench", algorithm == "argon2id" ? PasswordAlgorithm::argon2id : PasswordAlgorithm::yescrypt);
+  authentication.enabled = authentication.basic.enabled = true;
+  return hash && authentication.users.add("bench", *hash);
+}
+
 // One option and its value. False: there is no such option.
 bool apply(Setup& setup, std::string_view option, const std::string& value) {
   sluice::Server& server = setup.server;
@@ -97,6 +108,12 @@ bool apply(Setup& setup, std::string_view option, const std::string& value) {
     server.fine_tune.high_perf_accepts_per_worker = number;
   } else if (option == "--inline-completions") {
     server.fine_tune.inline_completions = value == "on";
+  } else if (option == "--basic") {
+    return add_user(server.authentication, value);
+  } else if (option == "--forward") {
+    return bool(server.forward("/to/", {.upstreams = {value}}));
+  } else if (option == "--protect") {
+    server.authentication.paths.push_back(value);
   } else {
     return false;
   }

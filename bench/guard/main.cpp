@@ -40,7 +40,7 @@ const Path& path_named(std::string_view name) {
 
 int run_sim(std::string_view name) {
   const Path& path = path_named(name);
-  auto& world = *new SimWorld(path.shards);
+  auto& world = *new SimWorld(path);
   std::unique_ptr<Script> script = path.make();
   script->prepare(world);
   for (int i = 0; i < 3; ++i) world.run_round(*script, path);
@@ -68,7 +68,7 @@ int run_calls(std::string_view name) {
   }
   for (const Path& path : paths()) {
     if (!path.real) continue;
-    TracedServer server(engine);
+    TracedServer server(engine, path);
     std::thread clients(measure_calls, std::ref(server), std::cref(path));
     server.trace();
     clients.join();

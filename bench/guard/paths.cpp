@@ -1,5 +1,7 @@
 // bench/guard/paths.cpp - the paths that are measured, one row of the stored figures each.
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "served.hpp"
 #include "support/ws_client.hpp"
@@ -87,6 +89,43 @@ std::unique_ptr<Script> plain() {
 }
 std::unique_ptr<Script> json() { return std::make_unique<Repeat>(request("GET /json"), kOk); }
 std::unique_ptr<Script> file() { return std::make_unique<Repeat>(request("GET /f/1k.txt"), kOk); }
+
+// The first answer is its handler's, and has no age.
+class Cached final : public Repeat {
+ public:
+  Cached() : Repeat(request(kTarget), kOk) {}
+
+ private:
+  int open(World& world) override {
+    const int client = open_connection(world);
+    world.send(client, request(kTarget));
+    world.settle();
+    if (!world.take(client).starts_with(kOk)) give_up("nothing to keep");
+    return client;
+  }
+  static constexpr std::string_view kTarget = "GET /cached/1k.txt";
+};
+
+// With credentials that were verified before: on a thread of its own, which takes its time.
+class Basic final : public Repeat {
+ public:
+  Basic() : Repeat(request("GET /", kJoe), kOk) {}
+
+ private:
+  int open(World& world) override {
+    const int client = open_connection(world);
+    world.send(client, request("GET /", kJoe));
+    std::string got;
+    for (int i = 0; i < 20'000 && got.empty(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      world.settle();
+      got = world.take(client);
+    }
+    if (!got.starts_with(kOk)) give_up("joe may not come in");
+    return client;
+  }
+  static constexpr std::string_view kJoe = "Authorization: Basic am9lOnBhc3N3b3Jk\r\n";
+};
 
 class Echo final : public Repeat {
  public:
@@ -271,6 +310,7 @@ std::unique_ptr<Script> make() {
 const std::vector<Path>& paths() {
   static const std::vector<Path> all = {
       {.name = "get", .make = plain<1>},
+      {.name = "get_basic", .make = make<Basic>, .real = false, .authenticates = true},
       {.name = "get_two_shards",
        .make = make<TwoShards>,
        .steps = 2,
@@ -281,6 +321,7 @@ const std::vector<Path>& paths() {
       {.name = "connection_per_request", .make = make<OneEach>, .steps = 2},
       {.name = "json_2k", .make = json},
       {.name = "file_1k", .make = file},
+      {.name = "cached_1k", .make = make<Cached>},
       {.name = "deferred", .make = make<Deferred>, .steps = 2},
       {.name = "upload_1m", .make = upload, .steps = Upload::kSteps, .rounds = 20},
       {.name = "upload_1m_to_file",

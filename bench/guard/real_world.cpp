@@ -64,10 +64,11 @@ void obey(int commands, Served& served) {
 }
 
 // The child: the shard's thread is the process's first.
-[[noreturn]] void serve(io::EngineKind kind, int port_pipe, int commands) {
+[[noreturn]] void serve(io::EngineKind kind, const Path& path, int port_pipe, int commands) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   auto& pool = *new io::FilePool(1);
   auto& served = *new Served(1, [&pool](base::Task task) { return pool.submit(std::move(task)); });
+  if (path.authenticates) served.authenticate();
   auto engine = io::make_engine(kind, {});
   if (!engine) give_up(engine.error().message());
   wire::Loop& loop = served.add(std::move(engine->engine));
@@ -78,6 +79,7 @@ void obey(int commands, Served& served) {
   std::memcpy(local.address.data(), &address.sin_addr, 4);
   int fd = listening_socket(port);
   local.port = port;
+  served.bind(port);
   loop.add_listener({fd, local, false});
   must(::write(port_pipe, &port, sizeof port) == sizeof port, "write");
   std::thread(obey, commands, std::ref(served)).detach();
@@ -89,7 +91,7 @@ void obey(int commands, Served& served) {
 
 // --- the server ----------------------------------------------------------------------------------
 
-TracedServer::TracedServer(io::EngineKind engine) {
+TracedServer::TracedServer(io::EngineKind engine, const Path& path) {
   int port[2], command[2];
   must(::pipe(port) == 0 && ::pipe(command) == 0, "pipe");
   child_ = ::fork();
@@ -98,7 +100,7 @@ TracedServer::TracedServer(io::EngineKind engine) {
     ::close(command[1]);  // else the end of the pipe never comes
     must(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0, "ptrace");
     ::raise(SIGSTOP);
-    serve(engine, port[1], command[0]);
+    serve(engine, path, port[1], command[0]);
   }
   ::close(command[0]);
   port_pipe_ = port[0];

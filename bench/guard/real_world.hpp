@@ -25,7 +25,7 @@ namespace sluice::guard {
 class TracedServer {
  public:
   // Starts it, stopped.
-  explicit TracedServer(io::EngineKind engine);
+  TracedServer(io::EngineKind engine, const Path& path);
   TracedServer(const TracedServer&) = delete;
   TracedServer& operator=(const TracedServer&) = delete;
 

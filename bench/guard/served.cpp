@@ -11,6 +11,7 @@
 #include <fstream>
 #include <utility>
 
+#include "service/auth/authenticator.hpp"
 #include "world.hpp"
 
 namespace sluice::guard {
@@ -79,7 +80,37 @@ Served::Served(std::uint32_t shards, service::FileService::Submit submit) : fold
   session_ = std::make_shared<core::ServerSession>(core::SessionSettings(), std::move(events),
                                                    router_, plain_cipher());
   session_->body_source = files_.get();
+  cache_ = std::make_unique<service::ResponseCache>(*session_, ResponseCacheOptions(),
+                                                    std::vector<CacheRule>(), shards);
+  session_->response_cache = cache_.get();
   session_->dispatcher.start();
+}
+
+void Served::authenticate() {
+  Authentication settings;
+  settings.enabled = settings.basic.enabled = true;
+  auto rules = service::make_auth_rules(settings);
+  if (!rules) give_up(rules.error().message());
+  // By `openssl passwd -5`: one that is verified soon, as that is not measured.
+  auto users = std::make_shared<service::Users>();
+  check(users->add("joe", "$5$saltsalt$gOjOtoMpVhru2uyjeJSEc/JaLQWOXMNmlOnj6T4AtC."));
+  admission_->add(std::make_unique<service::Authenticator>(
+      std::move(*rules),
+      service::AuthenticationUsers{std::move(users), std::make_shared<service::DigestUsers>()},
+      std::make_shared<const service::AuthenticationEvents>()));
+  session_->set_gate(admission_);
+}
+
+void Served::bind(std::uint16_t port) {
+  const Limits limits;
+  auto urls = api::Urls::make(api::url_properties(limits, Timeouts()), {}, FineTune().queue_length,
+                              RequestQueueOptions());
+  if (!urls) give_up(urls.error().message());
+  urls_ = std::move(*urls);
+  auto prefix = api::parse_prefix(api::binding_of("*", port));
+  if (!prefix) give_up(prefix.error().message());
+  check(urls_->add({std::move(*prefix)}));
+  session_->urls = urls_->urls();
 }
 
 void Served::remove_folder() const {
@@ -100,6 +131,12 @@ void Served::add_routes() {
                       response.content_text("late");
                       std::lock_guard lock(mutex_);
                       replies_.push_back(response.defer());
+                    },
+                    {}));
+  check(router_.add("GET", "/cached/1k.txt",
+                    [](Connection, const HttpRequest&, HttpResponse& response) {
+                      response.content_type("text/plain").content_text(std::string(1024, 'c'));
+                      response.cache(Cache::until_invalidated);
                     },
                     {}));
   auto handler = files_->directory("/f/", folder_, {});

@@ -12,9 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "api/urls.hpp"
 #include "base/task.hpp"
 #include "core/session.hpp"
 #include "front/wire/loop.hpp"
+#include "service/admission/admission.hpp"
+#include "service/cache/response_cache.hpp"
 #include "service/files/file_service.hpp"
 
 namespace sluice::guard {
@@ -23,6 +26,11 @@ class Served {
  public:
   // `submit`: where files are looked up.
   Served(std::uint32_t shards, service::FileService::Submit submit);
+  // From here on only the user `joe` comes in, by basic authentication, whose password is
+  // `password`. Before the first add().
+  void authenticate();
+  // Of a server that listens on all addresses. Before the first request.
+  void bind(std::uint16_t port);
   Served(const Served&) = delete;
   Served& operator=(const Served&) = delete;
 
@@ -38,7 +46,10 @@ class Served {
   const std::string folder_;
   core::Router router_;
   std::unique_ptr<service::FileService> files_;
+  const std::shared_ptr<service::Admission> admission_ = std::make_shared<service::Admission>();
   std::shared_ptr<core::ServerSession> session_;
+  std::unique_ptr<service::ResponseCache> cache_;
+  std::unique_ptr<api::Urls> urls_;
   std::vector<std::shared_ptr<wire::Loop>> loops_;
   std::mutex mutex_;
   std::deque<Reply> replies_;

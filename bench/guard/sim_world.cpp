@@ -12,7 +12,7 @@
 namespace {
 
 constexpr std::time_t kWallTime = 1'800'000'000;
-bool server_runs = false;
+thread_local bool server_runs = false;  // a password's thread wakes the kernel, too
 std::size_t news = 0;
 
 // Whose code runs from here to the end of the block.
@@ -141,6 +141,10 @@ void Kernel::resume(io::Socket& socket) {
   Runs kernel(false);
   inner_.resume(socket);
 }
+void Kernel::expect_bulk(io::Socket& socket, bool bulk) {
+  Runs kernel(false);
+  inner_.expect_bulk(socket, bulk);
+}
 void Kernel::shutdown_send(io::Socket& socket) {
   Runs kernel(false);
   inner_.shutdown_send(socket);
@@ -177,15 +181,21 @@ void Kernel::wake() {
 
 // --- the world -----------------------------------------------------------------------------------
 
-SimWorld::SimWorld(std::uint32_t shards)
-    : served_(new Served(shards, [this](base::Task task) {
+SimWorld::SimWorld(const Path& path)
+    : served_(new Served(path.shards, [this](base::Task task) {
         file_work_.push_back(std::move(task));
         return true;
       })) {
-  for (std::uint32_t i = 0; i < shards; ++i) {
+  if (path.authenticates) served_->authenticate();
+  core::Endpoint local;
+  local.family = core::Endpoint::Family::ip4;
+  local.address = {127, 0, 0, 1};
+  local.port = 80;
+  served_->bind(local.port);
+  for (std::uint32_t i = 0; i < path.shards; ++i) {
     loops_.push_back(&served_->add(std::make_unique<Kernel>(*this, network_)));
     listeners_.push_back(network_.open_listener());
-    loops_[i]->add_listener({listeners_[i], {}, false});
+    loops_[i]->add_listener({listeners_[i], local, false});
     loops_[i]->listen();
   }
 }

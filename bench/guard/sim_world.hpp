@@ -48,6 +48,7 @@ class Kernel final : public io::Engine {
                         std::size_t length) override;
   void pause(io::Socket& socket) override;
   void resume(io::Socket& socket) override;
+  void expect_bulk(io::Socket& socket, bool bulk) override;
   void shutdown_send(io::Socket& socket) override;
   void close(io::Socket& socket, io::CloseMode mode) override;
   void detach(io::Socket& socket) override;
@@ -56,6 +57,11 @@ class Kernel final : public io::Engine {
   void leave_listener(io::Listener& listener) override;
   void wait(base::Instant until) override;
   void wake() override;
+  bool tells_more() const override { return inner_.tells_more(); }
+  bool failed() const override { return inner_.failed(); }
+  void abandon() override { inner_.abandon(); }
+  void abandon(io::Socket& socket) override { inner_.abandon(socket); }
+  void forget_listener(io::Listener& listener) override { inner_.forget_listener(listener); }
   base::Instant now() const override { return inner_.now(); }
   base::BlockPool& blocks() override { return inner_.blocks(); }
   const Counters& counters() const override { return inner_.counters(); }
@@ -67,7 +73,7 @@ class Kernel final : public io::Engine {
 
 class SimWorld final : public World {
  public:
-  explicit SimWorld(std::uint32_t shards);
+  explicit SimWorld(const Path& path);
 
   int connect(std::uint32_t shard) override;
   void send(int client, std::string_view bytes) override;

@@ -57,6 +57,7 @@ struct Path {
   unsigned rounds = 1000;   // measured on the sim engine
   bool real = true;         // system calls are counted too
   std::uint32_t shards = 1;
+  bool authenticates = false;  // nobody comes in without credentials
 };
 
 const std::vector<Path>& paths();
