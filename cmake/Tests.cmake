@@ -71,7 +71,7 @@ foreach(dir IN LISTS sluice_test_dirs)
     list(APPEND labels "${top}")
   endif()
   # What a test starts must be built before it.
-  if(TARGET sluice_program AND NOT top MATCHES "^(base|crypto|proto|io|core|front)$")
+  if(TARGET sluice_program AND NOT top MATCHES "^(base|crypto|proto|tls|io|core|front)$")
     add_dependencies(${name}_test sluice_program)
   endif()
   gtest_discover_tests(${name}_test

@@ -3,6 +3,7 @@
 # need_packages NAME...      Debian packages, looked up with dpkg
 # need_command COMMAND NAME  a command, wherever it came from, and the package that brings it
 # install_missing            installs what the calls above found missing
+# unpack_nginx               puts nginx into build/nginx if there is none; installs nothing
 
 missing_packages=()
 
@@ -31,8 +32,8 @@ need_build_packages() {
   need_command ninja ninja-build
   need_command pkg-config pkg-config
   need_command ccache ccache
-  need_packages libssl-dev liburing-dev libsodium-dev libcrypt-dev nlohmann-json3-dev libfmt-dev \
-    libcli11-dev
+  need_packages libssl-dev liburing-dev libsodium-dev libcrypt-dev libsqlite3-dev libc-ares-dev zlib1g-dev \
+    nlohmann-json3-dev libfmt-dev libcli11-dev libtomlplusplus-dev
 }
 
 install_missing() {
@@ -54,6 +55,35 @@ install_missing() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing_packages[@]}" </dev/null >/dev/null
   missing_packages=()
+}
+
+# For a test that starts its own. Not installed: the package's scripts would start one on port 80.
+unpack_nginx() {
+  local into=$top/build/nginx
+  if command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] ||
+    "$into/usr/sbin/nginx" -v 2>/dev/null; then
+    return 0
+  fi
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "missing: nginx (in PATH or /usr/sbin)" >&2
+    return 1
+  fi
+  echo "== unpacking nginx into build/nginx"
+  rm -rf "$into"
+  mkdir -p "$into"
+  (
+    cd "$into" || exit 1
+    download() { apt-get download -qq nginx >/dev/null 2>download.log; }
+    if ! download; then
+      if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo -n apt-get update -qq; fi
+      download
+    fi
+    dpkg -x nginx_*.deb . && rm nginx_*.deb && usr/sbin/nginx -v
+  ) || {
+    cat "$into/download.log" >&2
+    echo "missing: nginx (in PATH or /usr/sbin): it could not be unpacked" >&2
+    return 1
+  }
 }
 
 # Configures and builds one preset: build_preset NAME [cmake --build options]

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs each program of examples/ as a client of it would."""
 import asyncio
+import base64
 import glob
+import http.client
 import os
 import random
 import tempfile
@@ -64,6 +66,35 @@ class Examples(unittest.TestCase):
             self.assertEqual(program.get("/")[0], 404)
             self.stops(program)
 
+    def test_events(self):
+        with Program("example_events", "0") as program:
+            def listen(**fields):
+                connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=30)
+                self.addCleanup(connection.close)
+                connection.request("GET", "/events", headers=fields)
+                response = connection.getresponse()
+                self.assertEqual(response.headers["Content-Type"], "text/event-stream")
+                return response
+
+            def event(number, text):
+                return f"event: line\nid: {number}\ndata: {text}\n\n".encode()
+
+            def read(listener, wanted):
+                self.assertEqual(b"".join(listener.readline() for _ in range(wanted.count(b"\n"))),
+                                 wanted)
+
+            one, two = listen(), listen()
+            for number, text in enumerate(("good morning", "tea?"), 1):
+                self.assertEqual(program.request("POST", "/say", text)[0], 204)
+                for listener in (one, two):
+                    read(listener, event(number, text))
+            self.assertEqual(program.request("POST", "/say", "two\nlines")[0], 204)
+            back = listen(**{"Last-Event-ID": "1"})
+            read(back, event(2, "tea?") + event(3, "two\ndata: lines"))
+            self.assertIn(b"EventSource", program.get("/")[2])
+            self.stops(program)  # and ends the streams that are open
+            self.assertEqual(back.read(), b"")
+
     def test_text_response(self):
         with Program("example_text_response", "0") as program:
             status, fields, body = program.get("/test.html")
@@ -72,6 +103,36 @@ class Examples(unittest.TestCase):
             self.assertEqual(program.get("/other.html")[0], 404)
             self.assertEqual(program.request("POST", "/test.html", b"x")[0], 500)
             self.stops(program)
+
+    def test_produced_body(self):
+        with Program("example_produced_body", "0") as program:
+            status, _, body = program.get("/?below=200000")
+            self.assertEqual((status, body[:11], body.count(b"\n")),
+                             (200, b"2\n3\n5\n7\n11\n", 17984))
+            self.stops(program)
+
+    def test_forwarding(self):
+        with Program("example_custom_headers", "0") as behind, \
+             Program("example_forwarding", "0", behind.url("")) as program:
+            self.assertEqual(program.get("/")[2], b"This page is our own.\n")
+            status, fields, _ = program.get("/api/")
+            self.assertEqual((status, fields["X-Served-By"]), (200, "the others"))
+            self.stops(behind)
+            status, _, body = program.get("/api/")
+            self.assertEqual((status, body[:22]), (502, b"Nobody is there just n"))
+            self.stops(program)
+
+    def test_authentication(self):
+        with tempfile.TemporaryDirectory() as folder:
+            users = os.path.join(folder, "users")
+            with open(users, "w", encoding="utf-8") as file:  # "password", by openssl passwd
+                file.write("joe:$5$saltsalt$gOjOtoMpVhru2uyjeJSEc/JaLQWOXMNmlOnj6T4AtC.\n")
+            with Program("example_authentication", "0", users) as program:
+                self.assertEqual(program.get("/")[2], b"hello\n")
+                self.assertEqual(program.get("/admin")[0], 401)
+                joe = "Basic " + base64.b64encode(b"joe:password").decode()
+                self.assertEqual(program.get("/admin/", Authorization=joe)[2], b"hello joe\n")
+                self.stops(program)
 
     def test_custom_headers(self):
         with Program("example_custom_headers", "0") as program:
@@ -123,6 +184,22 @@ class Examples(unittest.TestCase):
         curl("-C", "-", "-o", copy, program.url(document))
         with open(copy, "rb") as file:
             self.assertEqual(file.read(), content)
+
+    def test_upload(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "to send")
+            stored = os.path.join(folder, "stored")
+            os.mkdir(stored)
+            with open(path, "wb") as file:
+                file.write(b"x" * 500_000)
+            with Program("example_upload", stored, "0") as program:
+                told = curl("-F", "note=hello", "-F", f"file=@{path}", program.url("/form"))
+                self.assertEqual(told, b"note: hello\nto send: 500000 bytes\n")
+                told = curl("-T", path, program.url("/put/"))
+                self.assertIn(b'"stored": "to send (1)", "size": 500000', told)
+                self.assertEqual(sorted(os.listdir(stored)), ["to send", "to send (1)"])
+                self.stops(program)
+                self.assertEqual(program.printed.count("saving to send\n"), 2)
 
     def test_fine_tuning(self):
         with Program("example_fine_tuning", "0") as program:

@@ -10,7 +10,8 @@ import threading
 BIN = os.environ["SLUICE_BIN_DIR"]
 SOURCE = os.environ["SLUICE_SOURCE_DIR"]
 START_LIMIT = 60  # seconds; sanitized programs on a busy machine are slow
-LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)/")
+# Not one that is forwarded to.
+LOOPBACK = re.compile(r"(?<!from )http://(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)/")
 
 
 class Program:
@@ -52,6 +53,20 @@ class Program:
                                          f"{self.process.stderr.read()}")
                 self.printed += line
         return self.printed
+
+    def read_error_until(self, pattern):
+        """Reads lines of standard error until one has `pattern`; answers all of them."""
+        lines = ""
+        with self.limit(START_LIMIT):
+            while re.search(pattern, lines) is None:
+                line = self.process.stderr.readline()
+                if not line:
+                    raise AssertionError(f"ended after {lines!r}")
+                lines += line
+        return lines
+
+    def hang_up(self):
+        self.process.send_signal(signal.SIGHUP)
 
     def ended(self, seconds=START_LIMIT):
         """Waits for its end; answers exit code and what was on standard error."""
