@@ -21,6 +21,7 @@
 #include <sluice/export.hpp>
 #include <sluice/headers.hpp>
 #include <sluice/result.hpp>
+#include <sluice/tls_info.hpp>
 
 namespace sluice {
 
@@ -91,6 +92,9 @@ class SLUICE_API Connection {
 
   std::string local_ip() const;
   std::uint16_t local_port() const;
+  // What TLS has agreed on; null without TLS, and before its handshake is done. Lives as long as a
+  // handle.
+  const TlsInfo* tls() const;
 
   bool is_open() const;
   bool is_websocket() const;

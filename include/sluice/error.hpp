@@ -190,6 +190,12 @@ enum class Errc : std::int32_t {
   upstream_bad_answer = 262,   // what it says is no HTTP answer to this
   upstream_timeout = 263,
   upstream_none = 264,  // nobody to forward to
+
+  // TLS (RFC 8446), of connections to us.
+  tls_expected = 270,             // HTTP in clear on a port for TLS
+  tls_handshake_failed = 271,     // nothing was agreed on: version, cipher, ALPN; or it is no TLS
+  tls_certificate_refused = 272,  // the client's certificate is missing, or is not one to trust
+  tls_broken = 273,               // a record that is damaged, or in the wrong place
 };
 
 // One row of the table.

@@ -16,6 +16,7 @@
 #include <sluice/authentication.hpp>
 #include <sluice/bytes.hpp>
 #include <sluice/export.hpp>
+#include <sluice/tls_info.hpp>
 #include <sluice/upload.hpp>
 
 namespace sluice {
@@ -103,6 +104,8 @@ class SLUICE_API HttpRequest {
   std::uint16_t remote_port() const;
   std::string local_ip() const;
   std::uint16_t local_port() const;
+  // Of a connection that speaks TLS; else null.
+  const TlsInfo* tls() const;
 
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;

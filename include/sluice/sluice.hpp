@@ -16,4 +16,5 @@
 #include <sluice/result.hpp>
 #include <sluice/server.hpp>
 #include <sluice/settings.hpp>
+#include <sluice/tls_info.hpp>
 #include <sluice/version.hpp>

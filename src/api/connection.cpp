@@ -221,6 +221,8 @@ std::uint16_t Connection::local_port() const {
   return connection_ ? connection_->destination().local.port : std::uint16_t{0};
 }
 
+const TlsInfo* Connection::tls() const { return connection_ ? connection_->tls() : nullptr; }
+
 std::string_view Connection::protocol() const {
   return connection_ ? std::string_view(connection_->destination().protocol) : std::string_view();
 }

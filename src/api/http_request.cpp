@@ -172,5 +172,6 @@ std::string HttpRequest::local_ip() const {
 std::uint16_t HttpRequest::local_port() const {
   return exchange_->connection->destination().local.port;
 }
+const TlsInfo* HttpRequest::tls() const { return exchange_->connection->tls(); }
 
 }  // namespace sluice

@@ -179,6 +179,11 @@ constexpr ErrorInfo kTable[] = {
      "the server behind this one gave no proper answer"},
     {upstream_timeout, 504, "Upstream_Timeout", "the server behind this one took too long"},
     {upstream_none, 502, "Upstream_None", "there is no server to forward this to"},
+
+    {tls_expected, 400, "TlsExpected", "this port speaks TLS only; ask with https:// in the URL"},
+    {tls_handshake_failed, 0, "TlsHandshake", "the TLS handshake failed"},
+    {tls_certificate_refused, 0, "TlsCertificate", "the client's certificate was refused"},
+    {tls_broken, 0, "TlsRecord", "a TLS record is damaged"},
 };
 
 constexpr ErrorInfo kUnknown{none, 500, "Unknown", "unknown error"};

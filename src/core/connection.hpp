@@ -14,6 +14,7 @@
 #include <sluice/authentication.hpp>
 #include <sluice/connection.hpp>
 #include <sluice/error.hpp>
+#include <sluice/tls_info.hpp>
 
 #include "base/task.hpp"
 #include "core/destination.hpp"
@@ -118,6 +119,8 @@ class Connection : public ByteStream {
   // connection's own handlers on the pool may send.
   std::atomic<bool> send_full{false};
 
+  // Any. What TLS has agreed on: null without it, or before. Lives as long as the connection.
+  virtual const TlsInfo* tls() const { return nullptr; }
   // Shard. Ends the connection at once (the front's business).
   virtual void disconnect(const Error& why) = 0;
   // Shard. Reading stops while the thread pool has too much of this connection.
@@ -149,6 +152,7 @@ class Connection : public ByteStream {
   bool lingering_ : 1 = false;    // the FIN has been sent
   bool close_called_ : 1 = false, closed_ : 1 = false;
   bool paced_ : 1 = false;
+  bool secured_ : 1 = false;  // TLS stands between it and the engine
 
  private:
   std::atomic<std::uint32_t> refs_{1};

@@ -283,9 +283,8 @@ void Loop::check_rates() {
 void Loop::Accepting::on_accepted(int fd, const sockaddr_storage* peer) {
   loop.enter();
   loop.shard_.counters.accepted.add();
-  bool ask_local = socket.any_address;
   if (loop.deal_.empty()) {
-    loop.adopt(fd, socket.local, ask_local, peer);
+    loop.adopt(fd, socket, peer);
     return;
   }
   std::size_t next = loop.next_deal_++;
@@ -295,15 +294,15 @@ void Loop::Accepting::on_accepted(int fd, const sockaddr_storage* peer) {
   }
   Loop& target = *loop.deal_[next % loop.deal_.size()];
   if (&target == &loop) {
-    loop.adopt(fd, socket.local, ask_local, peer);
+    loop.adopt(fd, socket, peer);
     return;
   }
   // Counted from here on: a stop that looks between the two loops must not find nobody.
   target.connections_.fetch_add(1, std::memory_order_relaxed);
   bool posted = false;
   try {
-    posted = target.post([&target, fd, local = socket.local, ask_local] {
-      target.adopt(fd, local, ask_local);
+    posted = target.post([&target, fd, from = socket] {
+      target.adopt(fd, from);
       target.connections_.fetch_sub(1, std::memory_order_relaxed);
       if (target.on_change) target.on_change();
     });
@@ -345,17 +344,16 @@ void Loop::close_listeners(bool keep) {
 
 // --- Connections ---------------------------------------------------------------------------------
 
-void Loop::adopt(int fd, const core::Endpoint& local, bool ask_local,
-                 const sockaddr_storage* peer) {
+void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer) {
   if (lost()) {
     ::close(fd);
     return;
   }
   Connection* connection = nullptr;
   try {
-    connection =
-        Connection::make(*this, peer ? endpoint_of(*peer) : ask(fd, ::getpeername),
-                         shard_.destinations.of(ask_local ? ask(fd, ::getsockname) : local));
+    connection = Connection::make(
+        *this, peer ? endpoint_of(*peer) : ask(fd, ::getpeername),
+        shard_.destinations.of(from.any_address ? ask(fd, ::getsockname) : from.local));
     shard_.registry.add(*connection);
   } catch (const std::bad_alloc&) {
     if (connection) connection->release();

@@ -19,6 +19,7 @@
 #include "core/shard.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/out_queue.hpp"
+#include "front/wire/secure_port.hpp"
 #include "front/wire/upstream.hpp"
 #include "io/engine.hpp"
 
@@ -29,6 +30,7 @@ struct ListenSocket {
   int fd = -1;
   core::Endpoint local;  // port 0 and family none when it must be asked of each connection
   bool any_address = false;
+  std::shared_ptr<const SecurePort> secure = {};  // null: what comes is in clear
 };
 
 // On cache lines of its own: another shard's never lie on them.
@@ -98,8 +100,7 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   void want_to_go_on(Connection& connection);
   void want_rate_check();
   // `peer` is the far address if it is known already.
-  void adopt(int fd, const core::Endpoint& local, bool ask_local,
-             const sockaddr_storage* peer = nullptr);
+  void adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer = nullptr);
   void gone(Connection& connection);
 
  private:

@@ -256,7 +256,7 @@ class Rig {
   io::SimPeer connect(std::size_t index = 0) {
     auto [fd, peer] = network.open_connection();
     ++connects;
-    on(index, [&, descriptor = fd] { loops[index]->adopt(descriptor, {}, false); });
+    on(index, [&, descriptor = fd] { loops[index]->adopt(descriptor, {}); });
     return peer;
   }
   // The connection opened last on that loop.
