@@ -160,7 +160,7 @@ void Loop::lose() {
     each.retain();
   });
   for (Connection* connection : all) {
-    engine_->abandon(*connection);
+    engine_->abandon(connection->socket());
     connection->release();
   }
   for (auto& accepting : listeners_) {
@@ -354,6 +354,7 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
     connection = Connection::make(
         *this, peer ? endpoint_of(*peer) : ask(fd, ::getpeername),
         shard_.destinations.of(from.any_address ? ask(fd, ::getsockname) : from.local));
+    if (from.secure) connection->secure_with(*from.secure);
     shard_.registry.add(*connection);
   } catch (const std::bad_alloc&) {
     if (connection) connection->release();
@@ -364,6 +365,10 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
   auto admission = core::ServerSession::Admission::refuse;
   connection->guarded([&] { admission = session_->on_accepted(*connection); });
   if (connection->close_called_) admission = core::ServerSession::Admission::refuse;
+  // Who has not shaken hands cannot be told why.
+  if (from.secure && admission == core::ServerSession::Admission::busy) {
+    admission = core::ServerSession::Admission::refuse;
+  }
   switch (admission) {
     case core::ServerSession::Admission::accept:
       connection->open(fd);
