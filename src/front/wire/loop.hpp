@@ -28,7 +28,7 @@ namespace sluice::wire {
 // A listening socket that is lent to a loop.
 struct ListenSocket {
   int fd = -1;
-  core::Endpoint local;  // port 0 and family none when it must be asked of each connection
+  core::Endpoint local = {};  // port 0 and family none when it must be asked of each connection
   bool any_address = false;
   std::shared_ptr<const SecurePort> secure = {};  // null: what comes is in clear
 };

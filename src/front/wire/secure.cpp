@@ -324,10 +324,10 @@ void Secure::look_at_session() {
 // it ends; else the alert is sent and that was it.
 void Secure::refuse() {
   if (connection_.closing_ || connection_.close_called_) return;
-  const tls::Failure& failure = session_->failure();
-  const Error why(code_of(failure.reason), failure.detail);
+  const tls::Failure& failed = session_->failure();
+  const Error why(code_of(failed.reason), failed.detail);
   loop().session().reject(&connection_, why, loop().shard());
-  if (failure.reason == tls::Reason::http_request) {
+  if (failed.reason == tls::Reason::http_request) {
     in_clear_ = true;
     connection_.guarded([&] { connection_.plain_error(Errc::tls_expected); });
   } else if (!info()) {
