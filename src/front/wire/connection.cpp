@@ -71,8 +71,7 @@ void Connection::end_work() { loop().works().give_back(*std::exchange(work_, nul
 void Connection::end_used_work() { loop().works().give_back_used(*std::exchange(work_, nullptr)); }
 
 void Connection::secure_with(const SecurePort& port) {
-  kept = reinterpret_cast<std::uintptr_t>(
-      static_cast<io::Activity*>(&Secure::make(*this, port.context()).release()->under_way()));
+  kept = SecureClient::make(*this, port.context()).release()->as_kept();
   secured_ = true;
 }
 

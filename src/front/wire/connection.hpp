@@ -14,7 +14,7 @@
 #include "base/block.hpp"
 #include "core/connection.hpp"
 #include "core/front.hpp"
-#include "front/wire/secure.hpp"
+#include "front/wire/secure_client.hpp"
 #include "front/wire/secure_port.hpp"
 #include "front/wire/work.hpp"
 #include "io/engine.hpp"
@@ -102,7 +102,7 @@ class Connection final : public core::Connection, public io::Socket {
 
  private:
   friend class Loop;
-  friend class Secure;
+  friend class SecureClient;
   friend struct Pace;
   friend struct Work;
   // How long a client may go on sending after the last answer when the server stops, in
@@ -113,7 +113,7 @@ class Connection final : public core::Connection, public io::Socket {
   void destroy() override;
   Loop& loop() const { return *static_cast<Loop*>(home().front); }
   // Precondition: secured_. It is the connection's until the end of both.
-  Secure* secure() const { return &static_cast<Secure::UnderWay*>(activity())->owner; }
+  SecureClient* secure() const { return static_cast<SecureClient*>(&Secure::of(*this)); }
 
   // For what is about to be under way; std::bad_alloc.
   Work& work() { return work_ ? *work_ : begin_work(); }

@@ -10,53 +10,24 @@
 #include <string>
 #include <utility>
 
-#include "core/session.hpp"
-#include "front/wire/connection.hpp"
 #include "front/wire/loop.hpp"
 
 namespace sluice::wire {
-namespace {
-
-Errc code_of(tls::Reason reason) {
-  switch (reason) {
-    case tls::Reason::http_request:
-      return Errc::tls_expected;
-    case tls::Reason::certificate_missing:
-    case tls::Reason::certificate_refused:
-      return Errc::tls_certificate_refused;
-    case tls::Reason::bad_record:
-    case tls::Reason::truncated:
-      return Errc::tls_broken;
-    case tls::Reason::out_of_memory:
-      return Errc::out_of_memory;
-    default:
-      return Errc::tls_handshake_failed;
-  }
-}
-
-}  // namespace
-
-std::unique_ptr<Secure> Secure::make(Connection& connection,
-                                     std::shared_ptr<const tls::Context> context) {
-  auto session = tls::Session::accept(std::move(context));
-  if (!session) throw std::bad_alloc();
-  return std::unique_ptr<Secure>(new Secure(connection, std::move(*session)));
-}
-
-Secure::Secure(Connection& connection, std::unique_ptr<tls::Session> session)
-    : connection_(connection), session_(std::move(session)) {
+Secure::Secure(Loop& loop, io::Socket& user, std::unique_ptr<tls::Session> session)
+    : loop_(loop), user_(user), session_(std::move(session)) {
   held_.reserve(1);
 }
 
 Secure::~Secure() = default;
 
-Loop& Secure::loop() const { return connection_.loop(); }
-
 // --- What an engine does -------------------------------------------------------------------------
 
 void Secure::adopt(int descriptor) {
-  connection_.fd = descriptor;
+  user_.fd = descriptor;
   loop().engine().adopt(*this, descriptor);
+  session_->begin(*this);  // a client's first word
+  room_.reset();
+  push();
 }
 
 // libssl seals a record at a time; what one send holds stands in few blocks.
@@ -88,8 +59,13 @@ bool Secure::put(Bytes cipher) noexcept {
 std::size_t Secure::send(std::span<const iovec> parts) {
   if (closed_ || !session_) return 0;
   if (in_clear_) return send_in_clear(parts);
-  if (!session_->is_open()) {  // it has failed: what waits can go nowhere
-    break_off(Errc::tls_broken);
+  if (!session_->is_open()) {
+    if (session_->has_failed()) {  // what waits can go nowhere
+      break_off(Errc::tls_broken);
+    } else {
+      waits_ = true;
+      under_way_.send_left = 1;  // as if a byte of it had been taken: it is called when it can go
+    }
     return 0;
   }
   Bytes plain[kMostParts];
@@ -103,7 +79,9 @@ std::size_t Secure::send(std::span<const iovec> parts) {
   const bool fine = session_->send({plain, count}, loop().engine().now(), *this);
   room_.reset();
   if (!fine) {
-    break_off(code_of(session_->failure().reason));
+    break_off({session_->failure().reason == tls::Reason::out_of_memory ? Errc::out_of_memory
+                                                                        : Errc::tls_broken,
+               session_->failure().detail});
     return 0;
   }
   return leave(size);
@@ -175,12 +153,12 @@ void Secure::on_sent(std::uint64_t bytes) {
   loop().enter();
   cipher_.consume(loop().segments(), bytes);
   if (!sending()) bytes += push();
-  if (under_way_.send_left > 0) {
+  if (under_way_.send_left > 0 && !waits_) {
     const bool all = cipher_.empty();
     const std::uint64_t counted =
         all ? under_way_.send_left : std::min<std::uint64_t>(bytes, under_way_.send_left - 1);
     under_way_.send_left -= counted;
-    if (counted > 0) connection_.on_sent(counted);
+    if (counted > 0) this->sent(counted);
   }
   after_push();
 }
@@ -200,7 +178,7 @@ void Secure::resume() {
   if (held_.empty()) {
     loop().engine().resume(*this);
   } else if (!delivering_) {
-    loop().want_to_go_on(connection_);  // never from inside this call
+    want_to_go_on();  // never from inside this call
   }
 }
 
@@ -229,7 +207,7 @@ void Secure::break_off(const Error& why) {
   room_.reset();
   push();  // the alert that says why
   closed_ = true;
-  connection_.close_called_ = true;
+  broken();
   loop().engine().close(*this, io::CloseMode::graceful);
 }
 
@@ -257,22 +235,22 @@ void Secure::go_on() {
 void Secure::deliver(base::Block& block, std::span<std::byte> cipher) {
   if (closed_ || !session_ || in_clear_) return;  // nobody wants it
   delivering_ = true;
-  connection_.begin_event();
+  begin_event();
   while (take_plain(block, cipher)) {
   }
   room_.reset();
-  connection_.end_event();
+  end_event();
   delivering_ = false;
   if (closed_ || !session_) return;
   look_at_session();
   push();
   after_push();
-  if (!paused_ && !held_.empty()) loop().want_to_go_on(connection_);
+  if (!paused_ && !held_.empty()) want_to_go_on();
 }
 
-// One run of plain bytes is given to the connection. False: there is none.
+// One run of plain bytes is given to the user. False: there is none.
 bool Secure::take_plain(base::Block& block, std::span<std::byte>& cipher) {
-  if (closed_ || !session_ || connection_.close_called_) return false;
+  if (closed_ || !session_ || !wants_more()) return false;
   if (paused_ && !cipher.empty() && session_->is_open()) {
     try {
       held_.push_back({base::BlockRef::share(block), cipher});
@@ -285,69 +263,38 @@ bool Secure::take_plain(base::Block& block, std::span<std::byte>& cipher) {
   if (session_->needs_room()) room = loop().shard().blocks.take(tls::kRecordBytes);
   const std::span<std::byte> to =
       room ? std::span(room->data(), tls::kRecordBytes) : std::span<std::byte>();
-  const std::span<std::byte> plain = session_->receive(cipher, to, *this);
-  if (!published_.load(std::memory_order_relaxed) && session_->is_open()) publish();
-  if (plain.empty()) return false;
-  connection_.receive_guarded({room ? room.get() : &block, plain});
+  const std::span<std::byte> run = session_->receive(cipher, to, *this);
+  if (session_->is_open() && !std::exchange(opened_, true)) {
+    try {
+      opened();
+    } catch (const std::bad_alloc&) {
+      break_off(Errc::out_of_memory);
+    }
+  }
+  if (run.empty()) return false;
+  plain({room ? room.get() : &block, run});
   return true;
 }
 
-// The handshake is done.
-void Secure::publish() {
-  try {
-    auto info = std::make_unique<TlsInfo>();
-    info->version = session_->version();
-    info->cipher = session_->cipher();
-    info->server_name = session_->server_name();
-    info->protocol = session_->protocol();
-    info->resumed = session_->is_resumed();
-    if (session_->has_peer_certificate()) {
-      auto shown = session_->peer_certificate();
-      if (!shown) throw std::bad_alloc();
-      info->client_subject = std::move(shown->subject);
-      info->client_issuer = std::move(shown->issuer);
-      info->client_fingerprint = std::move(shown->fingerprint);
-    }
-    info_ = std::move(info);
-    published_.store(info_.get(), std::memory_order_release);
-  } catch (const std::bad_alloc&) {
-    break_off(Errc::out_of_memory);
-  }
-}
-
 void Secure::look_at_session() {
-  if (session_->has_failed()) return refuse();
-  if (session_->peer_has_closed() && !std::exchange(told_end_, true)) connection_.on_end();
-}
-
-// The session cannot go on. Who is in its handshake, or speaks HTTP, is told and listened to until
-// it ends; else the alert is sent and that was it.
-void Secure::refuse() {
-  if (connection_.closing_ || connection_.close_called_) return;
-  const tls::Failure& failed = session_->failure();
-  const Error why(code_of(failed.reason), failed.detail);
-  loop().session().reject(&connection_, why, loop().shard());
-  if (failed.reason == tls::Reason::http_request) {
-    in_clear_ = true;
-    connection_.guarded([&] { connection_.plain_error(Errc::tls_expected); });
-  } else if (!info()) {
-    connection_.guarded([&] { connection_.close_when_drained(true); });
-  } else {
-    break_off(why);
+  if (session_->has_failed()) {
+    if (!std::exchange(told_failure_, true)) refused(session_->failure());
+    return;
   }
+  if (waits_ && session_->is_open()) {
+    waits_ = false;
+    under_way_.send_left = 0;
+    sent(0);
+    if (closed_ || !session_) return;
+  }
+  if (session_->peer_has_closed() && !std::exchange(told_end_, true)) ended(false);
 }
 
 void Secure::on_end() {
   loop().enter();
   if (closed_ || std::exchange(told_end_, true)) return;
-  // Whether something is missing the connection knows: all that HTTP and WebSocket send says where
-  // it ends (RFC 9112 section 9.8).
   if (session_ && !in_clear_) session_->end_of_input();
-  if (!info() && !in_clear_ && !connection_.closing_) {
-    connection_.close_now(io::CloseMode::graceful);
-    return;
-  }
-  connection_.on_end();
+  ended(true);
 }
 
 void Secure::on_closed(const Error& why) {
@@ -358,8 +305,8 @@ void Secure::on_closed(const Error& why) {
   held_.clear();
   cipher_.clear(loop().segments());
   under_way_.send_left = 0;
-  connection_.fd = -1;
-  connection_.on_closed(why_ ? why_ : why);  // may be the end of this
+  user_.fd = -1;
+  closed(why_ ? why_ : why);
 }
 
 void Secure::on_detached(int descriptor, Bytes) {
