@@ -278,6 +278,7 @@ bool Secure::take_plain(base::Block& block, std::span<std::byte>& cipher) {
 
 void Secure::look_at_session() {
   if (session_->has_failed()) {
+    push();  // the alert
     if (!std::exchange(told_failure_, true)) refused(session_->failure());
     return;
   }
