@@ -354,7 +354,6 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
     connection = Connection::make(
         *this, peer ? endpoint_of(*peer) : ask(fd, ::getpeername),
         shard_.destinations.of(from.any_address ? ask(fd, ::getsockname) : from.local));
-    if (from.secure) connection->secure_with(*from.secure);
     shard_.registry.add(*connection);
   } catch (const std::bad_alloc&) {
     if (connection) connection->release();
@@ -365,8 +364,7 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
   auto admission = core::ServerSession::Admission::refuse;
   connection->guarded([&] { admission = session_->on_accepted(*connection); });
   if (connection->close_called_) admission = core::ServerSession::Admission::refuse;
-  // Who has not shaken hands cannot be told why.
-  if (from.secure && admission == core::ServerSession::Admission::busy) {
+  if (from.secure && !begin_tls(*connection, *from.secure, admission)) {
     admission = core::ServerSession::Admission::refuse;
   }
   switch (admission) {
@@ -388,9 +386,26 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
   if (shard_.draining) connection->drain(1001, {});
 }
 
+// Who has not shaken hands cannot be told why it is refused.
+bool Loop::begin_tls(Connection& connection, const SecurePort& port,
+                     core::ServerSession::Admission admission) {
+  if (admission != core::ServerSession::Admission::accept) return false;
+  try {
+    connection.secure_with(port);
+    return true;
+  } catch (const std::bad_alloc&) {
+    log_turned_away();
+    return false;
+  }
+}
+
 // There is no memory for this connection.
 void Loop::turn_away(int fd) {
   ::close(fd);
+  log_turned_away();
+}
+
+void Loop::log_turned_away() {
   try {
     session_->log(LogLevel::error, Errc::out_of_memory,
                   "a connection is turned away: there is no memory for it");

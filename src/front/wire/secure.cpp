@@ -43,7 +43,7 @@ bool Secure::put(Bytes cipher) noexcept {
         scratch.commit(cipher.size());
         return cipher_.append(own.segments(), scratch.block(), {at, cipher.size()}, core::kKept);
       }
-      room_ = own.shard().blocks.take(std::max(cipher.size(), kMostAtOnce));
+      room_ = own.shard().blocks.take(std::max(cipher.size(), kRoom));
       room_used_ = 0;
       if (!room_) return false;
     }

@@ -94,8 +94,10 @@ class Secure : public io::Socket, private tls::Out {
   void break_off(const Error& why);
 
  private:
-  // Plain bytes that are sealed for one send: with a slow peer they stand in memory twice.
-  static constexpr std::size_t kMostAtOnce = 64 * 1024;
+  // Plain bytes that are sealed for one send: with a slow peer they stand in memory twice. Three
+  // records, which fit into a block of 64 KiB.
+  static constexpr std::size_t kMostAtOnce = 3 * tls::kRecordBytes;
+  static constexpr std::size_t kRoom = 64 * 1024 - 64;
   static constexpr std::size_t kMostParts = 64;
 
   // Received, and waiting for the connection to read again.
