@@ -5,6 +5,7 @@
 //                       [--dispatch inline|pool] [--pool N] [--queue N] [--mode classic|high_perf]
 //                       [--accepts N] [--inline-completions on|off]
 //                       [--basic yescrypt|argon2id] [--protect PREFIX] [--forward URL]
+//                       [--deflate on|off]
 //
 // It sets documented properties only and switches nothing off: limits, timeouts and budgets are the
 // defaults, except that an upload may be 1 GiB. With --basic the user `bench` comes in by basic
@@ -112,6 +113,8 @@ bool apply(Setup& setup, std::string_view option, const std::string& value) {
     return add_user(server.authentication, value);
   } else if (option == "--forward") {
     return bool(server.forward("/to/", {.upstreams = {value}}));
+  } else if (option == "--deflate") {
+    server.extensions.permessage_deflate.enabled = value == "on";
   } else if (option == "--protect") {
     server.authentication.paths.push_back(value);
   } else {

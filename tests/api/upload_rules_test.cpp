@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -122,7 +123,7 @@ TEST_P(UploadRules, TheSameNewNameTwiceLeavesNothing) {
 // --- Who is asked, and what is refused -----------------------------------------------------------
 
 TEST_P(UploadRules, TheApplicationIsAskedForAnEmptyBodyToo) {
-  bool wanted = false;
+  std::atomic<bool> wanted{false};
   server.on_http_upload_before_create_post_stream = [&](Connection, const HttpRequest&,
                                                         bool& accept) {
     told.tell("asked");
