@@ -354,11 +354,25 @@ struct ForwardTimeouts {
   friend bool operator==(const ForwardTimeouts&, const ForwardTimeouts&) = default;
 };
 
+// How servers behind `https://` are spoken to: TLS 1.2 or 1.3 (RFC 8446), HTTP/1.1.
+struct ForwardTls {
+  // The certificate must be valid, be issued by somebody who is trusted, and be for the host of the
+  // URL. Off: anybody will do, also somebody in between.
+  bool verify = true;
+  // PEM: who is trusted. Empty: whom the system trusts. Read when the server starts.
+  std::string ca_file = {};
+  // The name that the server is asked for (SNI) and that its certificate must be for. Empty: the
+  // host of the URL.
+  std::string server_name = {};
+
+  friend bool operator==(const ForwardTls&, const ForwardTls&) = default;
+};
+
 // server.forward
 struct ForwardOptions {
-  // `http://HOST[:PORT][/PATH]`, where HOST is an address or a name, or `unix:FILE` (`unix:@NAME`
-  // without a file). With a PATH, that takes the place of the rule's prefix, and the routing path
-  // is sent; else the target goes on as it came. At least one.
+  // `http://HOST[:PORT][/PATH]` or `https://...`, where HOST is an address or a name, or
+  // `unix:FILE` (`unix:@NAME` without a file). With a PATH, that takes the place of the rule's
+  // prefix, and the routing path is sent; else the target goes on as it came. At least one.
   std::vector<std::string> upstreams;
   Balance balance = Balance::round_robin;
   ForwardTimeouts timeouts = {};
@@ -372,6 +386,7 @@ struct ForwardOptions {
   std::uint32_t max_failures = 1;
   std::chrono::milliseconds fail_time{10'000};
   std::optional<std::uint64_t> body_bytes = {};  // of a request, instead of limits.body_bytes
+  ForwardTls tls = {};                           // of upstreams behind https://
 
   friend bool operator==(const ForwardOptions&, const ForwardOptions&) = default;
 };

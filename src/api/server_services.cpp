@@ -3,6 +3,7 @@
 
 #include "api/api_key_manager.hpp"
 #include "api/server_impl.hpp"
+#include "api/upstream_tls.hpp"
 #include "api/user_lists.hpp"
 #include "service/api_keys/key_step.hpp"
 #include "service/auth/authenticator.hpp"
@@ -56,9 +57,15 @@ Result<void> Server::Impl::make_forwards() {
       done(std::move(answer));
     });
   };
+  auto securing = std::make_shared<api::UpstreamTlsMaker>();
+  // For URLs that on_before_forward_http names; where it fails they say so.
+  if (owner.on_before_forward_http) static_cast<void>(securing->make({}, "localhost", true));
+  auto secure = [securing](const ForwardTls& tls, const std::string& host, bool reads) {
+    return securing->make(tls, host, reads);
+  };
   auto all = service::Forwards::create(forwards_wanted,
                                        {owner.on_before_forward_http, owner.on_after_forward_http},
-                                       std::move(lookup));
+                                       std::move(lookup), std::move(secure));
   if (!all) return all.error();
   forwards = std::move(*all);
   return {};

@@ -132,6 +132,7 @@ std::vector<Row<ForwardRoot>> make_forward_rows() {
   const Table<F> root{"forward"};
   const Table<F, &F::options> options{"forward", "server"};
   const Table<F, &F::options, &O::timeouts> timeouts{"forward"};
+  const Table<F, &F::options, &O::tls> tls{"forward"};
   return {
       root.text<&F::prefix>("prefix", is_files_prefix),
       options.list<&O::upstreams>("upstreams", is_upstream),
@@ -144,6 +145,9 @@ std::vector<Row<ForwardRoot>> make_forward_rows() {
       options.number<&O::max_failures>("max_failures", 0, 1'000'000),
       options.time<&O::fail_time>("fail_time"),
       options.size<&O::body_bytes>("body_bytes", 0, kMost),
+      tls.flag<&ForwardTls::verify>("tls_verify"),
+      tls.text<&ForwardTls::ca_file>("tls_ca_file", any_text),
+      tls.text<&ForwardTls::server_name>("tls_server_name", any_text),
   };
 }
 

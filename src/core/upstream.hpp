@@ -22,10 +22,17 @@
 
 namespace sluice::core {
 
+// How connections to a server are secured: the front's own. Layer: core. Thread: any.
+class UpstreamSecurity {
+ public:
+  virtual ~UpstreamSecurity() = default;
+};
+
 // Where a server listens.
 struct UpstreamAddress {
-  Endpoint endpoint;         // family none: `path`
-  std::string path;          // of a local stream socket; `@name` is an abstract one
+  Endpoint endpoint;  // family none: `path`
+  std::string path;   // of a local stream socket; `@name` is an abstract one
+  std::shared_ptr<const UpstreamSecurity> security = {};  // null: it is spoken to in clear
   std::string text() const;  // "127.0.0.1:8080", "[::1]:80", "unix:/run/app"
 
   friend bool operator==(const UpstreamAddress&, const UpstreamAddress&) = default;

@@ -45,6 +45,7 @@ Connection* Connection::make(Loop& loop, const core::Endpoint& peer,
 }
 
 Connection::~Connection() {
+  if (secured_) delete secure();
   if (work_) end_used_work();  // it was never opened: else on_closed has done it
 }
 
@@ -69,9 +70,15 @@ Work& Connection::begin_work() {
 void Connection::end_work() { loop().works().give_back(*std::exchange(work_, nullptr)); }
 void Connection::end_used_work() { loop().works().give_back_used(*std::exchange(work_, nullptr)); }
 
+void Connection::secure_with(const SecurePort& port) {
+  kept = SecureClient::make(*this, port.context()).release()->as_kept();
+  secured_ = true;
+}
+
 void Connection::open(int descriptor) {
   set_phase(Phase::header, std::uint64_t(shard().settings().timeouts.header_wait.count()));
   paced_ = shard().settings().bandwidth != nullptr;
+  if (secured_) return secure()->adopt(descriptor);
   loop().engine().adopt(*this, descriptor);
 }
 
@@ -94,8 +101,12 @@ void Connection::out_of_memory() {
 
 void Connection::on_received(const io::Received& received) {
   loop().enter();
-  in_event_ = !dirty_;  // else it waits in the list already
-  guarded([&] { receive(received); });
+  begin_event();
+  receive_guarded(received);
+  end_event();
+}
+
+void Connection::end_event() {
   if (!in_event_) return;
   // Now, while the connection is in the cache: with a thousand of them it is gone by the end of the
   // turn. What all the messages of this wake-up are answered with leaves in one send all the same.
@@ -149,6 +160,7 @@ void Connection::process_kept() {
 }
 
 void Connection::go_on() {
+  if (secured_) secure()->go_on();
   if (closed_ || close_called_ || !work_ || work_->processing) return;
   guarded([this] {
     finish_body();  // also in front of a request that waits already
@@ -206,7 +218,9 @@ void Connection::settle() {
   if (closing_) pause = false;
   if (pause != reading_paused_) {
     reading_paused_ = pause;
-    if (pause) {
+    if (secured_) {
+      pause ? secure()->pause() : secure()->resume();
+    } else if (pause) {
       loop().engine().pause(*this);
     } else {
       loop().engine().resume(*this);
@@ -218,7 +232,7 @@ void Connection::settle() {
 void Connection::expect_bulk(std::size_t waiting) {
   const std::uint64_t least = work_->bulk ? io::Engine::kBulkWait : kBulkBody;
   const bool wanted = work_->reading_body && !work_->body_chunked && !work_->body_slow &&
-                      !closing_ && work_->exchange && work_->exchange->sink &&
+                      !closing_ && !secured_ && work_->exchange && work_->exchange->sink &&
                       work_->exchange->sink->takes_bulk() && work_->body_left >= waiting + least;
   if (wanted == work_->bulk) return;
   work_->bulk = wanted;
@@ -273,6 +287,7 @@ void Connection::after_drained() {
   }
   if (lingering_) return;
   lingering_ = true;
+  if (secured_) return secure()->shutdown_send();
   loop().engine().shutdown_send(*this);
 }
 
@@ -313,7 +328,9 @@ void Connection::finish(std::uint64_t linger_milliseconds, bool until_peer_ends)
 void Connection::close_now(io::CloseMode mode) {
   if (close_called_ || closed_) return;
   close_called_ = true;
-  if (is_adopted()) loop().engine().close(*this, mode);  // else the loop never opens it
+  if (!is_adopted()) return;  // the loop never opens it
+  if (secured_) return secure()->close(mode);
+  loop().engine().close(*this, mode);
 }
 
 void Connection::abort(const Error& why) {

@@ -14,6 +14,8 @@
 #include "base/block.hpp"
 #include "core/connection.hpp"
 #include "core/front.hpp"
+#include "front/wire/secure_client.hpp"
+#include "front/wire/secure_port.hpp"
 #include "front/wire/work.hpp"
 #include "io/engine.hpp"
 #include "proto/http1/response_encoder.hpp"
@@ -27,6 +29,8 @@ class Connection final : public core::Connection, public io::Socket {
   // In a cell of the loop's.
   static Connection* make(Loop& loop, const core::Endpoint& peer, core::DestinationRef destination);
 
+  // Before open(): what comes is TLS. std::bad_alloc.
+  void secure_with(const SecurePort& port);
   // Takes the descriptor over and starts to receive.
   void open(int descriptor);
   // 503, then the end: there are too many connections.
@@ -44,6 +48,9 @@ class Connection final : public core::Connection, public io::Socket {
   // min_send_rate, or nothing for write_timeout.
   void check_send_rate();
   bool waits_to_send() const { return work_ && !work_->out.empty(); }
+  // What the engine knows of it.
+  io::Socket& socket() { return secured_ ? static_cast<io::Socket&>(*secure()) : *this; }
+  const TlsInfo* tls() const override { return secured_ ? secure()->info() : nullptr; }
 
   // core::Connection
   void disconnect(const Error& why) override;
@@ -95,6 +102,7 @@ class Connection final : public core::Connection, public io::Socket {
 
  private:
   friend class Loop;
+  friend class SecureClient;
   friend struct Pace;
   friend struct Work;
   // How long a client may go on sending after the last answer when the server stops, in
@@ -104,6 +112,8 @@ class Connection final : public core::Connection, public io::Socket {
   ~Connection() override;
   void destroy() override;
   Loop& loop() const { return *static_cast<Loop*>(home().front); }
+  // Precondition: secured_. It is the connection's until the end of both.
+  SecureClient* secure() const { return static_cast<SecureClient*>(&Secure::of(*this)); }
 
   // For what is about to be under way; std::bad_alloc.
   Work& work() { return work_ ? *work_ : begin_work(); }
@@ -134,7 +144,12 @@ class Connection final : public core::Connection, public io::Socket {
   }
   void out_of_memory();
 
-  // Reading.
+  // Reading. An event is: begin, receive once or more, end.
+  void begin_event() { in_event_ = !dirty_; }  // else it waits in the list already
+  void receive_guarded(const io::Received& received) {
+    guarded([&] { receive(received); });
+  }
+  void end_event();
   void receive(const io::Received& received);
   void end_of_input();
   std::size_t process(base::Block& block, std::span<std::byte> bytes);
@@ -164,6 +179,8 @@ class Connection final : public core::Connection, public io::Socket {
   void complete(core::Exchange& exchange, bool stay);
 
   // Sending and closing.
+  std::size_t send_file(int file, std::uint64_t offset, std::size_t length);
+  std::size_t send_memory(std::span<const iovec> parts, bool more);
   void mark_dirty();
   void sent(std::uint64_t bytes);
   void send_queued();

@@ -163,7 +163,7 @@ void Connection::leave_event() {
   // the bytes nothing may fail.
   Loop& own = loop();
   bool place = own.segments().has_idle() && (work_ || own.works().has_idle());
-  bool plain = place && !over_budget_ && !closing_ && !close_called_ && !paced_ &&
+  bool plain = place && !over_budget_ && !closing_ && !close_called_ && !paced_ && !secured_ &&
                !(work_ && work_->waits_for_room);
   if (!plain) queue_first_run();
   in_event_ = false;
@@ -245,9 +245,19 @@ void Connection::flush() {
   rest();
 }
 
+std::size_t Connection::send_file(int file, std::uint64_t offset, std::size_t length) {
+  if (secured_) return secure()->send_file(file, offset, length);
+  return loop().engine().send_file(*this, file, offset, length);
+}
+
+// `more`: see io::Engine::send.
+std::size_t Connection::send_memory(std::span<const iovec> parts, bool more) {
+  if (secured_) return secure()->send(parts);
+  return loop().engine().send(*this, parts, more);
+}
+
 void Connection::send_queued() {
   iovec parts[kMaxParts];
-  io::Engine& engine = loop().engine();
   OutQueue& out = work_->out;
   while (!out.empty() && !sending()) {
     const std::uint64_t most = paced_ ? allowed() : kNoLimit;
@@ -260,12 +270,12 @@ void Connection::send_queued() {
       }
       const Segment& front = out.front();
       std::uint64_t size = std::min({front.size, work_->file_window, most});
-      gone = engine.send_file(*this, front.file, front.offset, std::size_t(size));
+      gone = send_file(front.file, front.offset, std::size_t(size));
     } else {
       bool file_next = false;
       std::size_t count = out.gather(parts, file_next);
       if (paced_) count = cut(parts, count, most, file_next);
-      gone = engine.send(*this, {parts, count}, file_next);
+      gone = send_memory({parts, count}, file_next);
     }
     if (gone > 0) sent(gone);
     if (gone == 0 && !sending()) return;  // failed: on_closed follows

@@ -160,7 +160,7 @@ void Loop::lose() {
     each.retain();
   });
   for (Connection* connection : all) {
-    engine_->abandon(*connection);
+    engine_->abandon(connection->socket());
     connection->release();
   }
   for (auto& accepting : listeners_) {
@@ -364,6 +364,9 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
   auto admission = core::ServerSession::Admission::refuse;
   connection->guarded([&] { admission = session_->on_accepted(*connection); });
   if (connection->close_called_) admission = core::ServerSession::Admission::refuse;
+  if (from.secure && !begin_tls(*connection, *from.secure, admission)) {
+    admission = core::ServerSession::Admission::refuse;
+  }
   switch (admission) {
     case core::ServerSession::Admission::accept:
       connection->open(fd);
@@ -383,9 +386,26 @@ void Loop::adopt(int fd, const ListenSocket& from, const sockaddr_storage* peer)
   if (shard_.draining) connection->drain(1001, {});
 }
 
+// Who has not shaken hands cannot be told why it is refused.
+bool Loop::begin_tls(Connection& connection, const SecurePort& port,
+                     core::ServerSession::Admission admission) {
+  if (admission != core::ServerSession::Admission::accept) return false;
+  try {
+    connection.secure_with(port);
+    return true;
+  } catch (const std::bad_alloc&) {
+    log_turned_away();
+    return false;
+  }
+}
+
 // There is no memory for this connection.
 void Loop::turn_away(int fd) {
   ::close(fd);
+  log_turned_away();
+}
+
+void Loop::log_turned_away() {
   try {
     session_->log(LogLevel::error, Errc::out_of_memory,
                   "a connection is turned away: there is no memory for it");

@@ -28,7 +28,7 @@ namespace sluice::wire {
 // A listening socket that is lent to a loop.
 struct ListenSocket {
   int fd = -1;
-  core::Endpoint local;  // port 0 and family none when it must be asked of each connection
+  core::Endpoint local = {};  // port 0 and family none when it must be asked of each connection
   bool any_address = false;
   std::shared_ptr<const SecurePort> secure = {};  // null: what comes is in clear
 };
@@ -120,7 +120,10 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   bool done() const {
     return finishing_ && listeners() == 0 && connections() == 0 && upstreams_.empty();
   }
+  bool begin_tls(Connection& connection, const SecurePort& port,
+                 core::ServerSession::Admission admission);
   void turn_away(int fd);
+  void log_turned_away();
   static void rate_timer_fired(void* self);
   void check_rates();
   void flush_dirty();

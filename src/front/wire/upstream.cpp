@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "front/wire/loop.hpp"
+#include "front/wire/secure_upstream.hpp"
 #include "proto/http1/request_encoder.hpp"
 #include "proto/http1/response_decoder.hpp"
 
@@ -28,14 +29,36 @@ UpstreamConnection::UpstreamConnection(UpstreamPool& pool, UpstreamPool::Host& h
 UpstreamConnection::~UpstreamConnection() {
   --host_.connections;
   out_.clear(pool_.loop_.segments());
+  if (secured_) delete &secure();
 }
 
-void UpstreamConnection::open(int descriptor) { pool_.loop_.engine().adopt(*this, descriptor); }
+SecureUpstream& UpstreamConnection::secure() {
+  return static_cast<SecureUpstream&>(Secure::of(*this));
+}
+
+// What the engine knows of it.
+io::Socket& UpstreamConnection::socket() {
+  return secured_ ? static_cast<io::Socket&>(secure()) : *this;
+}
+
+Result<void> UpstreamConnection::secure_with(const core::UpstreamSecurity& security) {
+  auto made = SecureUpstream::make(pool_.loop_, *this, static_cast<const UpstreamTls&>(security));
+  if (!made) return made.error();
+  kept = made->release()->as_kept();
+  secured_ = true;
+  return {};
+}
+
+void UpstreamConnection::open(int descriptor) {
+  if (secured_) return secure().adopt(descriptor);
+  pool_.loop_.engine().adopt(*this, descriptor);
+}
 
 void UpstreamConnection::close(io::CloseMode mode) {
   if (std::exchange(closing_, true)) return;
   if (state_ == State::idle) pool_.forget_idle(*this);
   pool_.loop_.shard().timers.cancel(timer_);
+  if (secured_) return secure().close(mode);
   pool_.loop_.engine().close(*this, mode);
 }
 
@@ -190,6 +213,7 @@ void UpstreamConnection::end(std::string_view trailer_lines) {
 }
 
 void UpstreamConnection::flush() {
+  if (secured_ && !closing_) secure().go_on();
   if (!closing_) guarded([this] { send_queued(); });
 }
 
@@ -199,13 +223,14 @@ void UpstreamConnection::send_queued() {
   while (!out_.empty() && !sending() && !closing_) {
     bool file_next = false;
     const std::size_t count = out_.gather(parts, file_next);
-    const std::size_t gone = engine.send(*this, {parts, count});
+    const std::size_t gone =
+        secured_ ? secure().send({parts, count}) : engine.send(*this, {parts, count});
     if (gone > 0) sent(gone);
     if (gone == 0 && !sending()) return;  // failed: on_closed follows
   }
   if (out_.empty() && state_ == State::tunnel && ended_out_ && !shut_ && !closing_) {
     shut_ = true;
-    engine.shutdown_send(*this);
+    secured_ ? secure().shutdown_send() : engine.shutdown_send(*this);
   }
 }
 
@@ -230,13 +255,13 @@ void UpstreamConnection::sent(std::uint64_t bytes) {
 
 void UpstreamConnection::pause() {
   if (closing_ || std::exchange(paused_, true)) return;
-  pool_.loop_.engine().pause(*this);
+  secured_ ? secure().pause() : pool_.loop_.engine().pause(*this);
   set_timer();
 }
 
 void UpstreamConnection::resume() {
   if (closing_ || !std::exchange(paused_, false)) return;
-  pool_.loop_.engine().resume(*this);
+  secured_ ? secure().resume() : pool_.loop_.engine().resume(*this);
   set_timer();
 }
 
@@ -396,7 +421,7 @@ void UpstreamConnection::complete(std::string_view trailer_lines, bool rest) {
   const bool again = keep_alive_ && ended_out_ && out_.empty() && !sending() && !rest;
   state_ = State::idle;
   if (again && pool_.keep(*this)) {
-    if (std::exchange(paused_, false)) pool_.loop_.engine().resume(*this);
+    resume();
     set_timer();
   } else {
     close(io::CloseMode::graceful);
@@ -409,7 +434,27 @@ void UpstreamConnection::on_end() {
   if (!closing_) guarded([this] { end_of_input(); });
 }
 
+void UpstreamConnection::ended(bool truncated) {
+  truncated_ = truncated;
+  on_end();
+}
+
+void UpstreamConnection::refused(const std::string& why) {
+  guarded([&] {
+    if (!connected_) {
+      fail({Errc::upstream_unreachable, why});
+    } else if (events_) {
+      fail({Errc::upstream_broken, why});
+    } else {
+      close(io::CloseMode::graceful);
+    }
+  });
+}
+
 void UpstreamConnection::end_of_input() {
+  if (state_ == State::until_close && truncated_) {
+    return fail({Errc::upstream_broken, "its answer may not be whole: TLS ended without a word"});
+  }
   if (state_ == State::until_close) return complete({}, false);
   if (state_ == State::tunnel) {
     core::UpstreamEvents* told = std::exchange(events_, nullptr);

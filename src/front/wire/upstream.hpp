@@ -20,6 +20,7 @@
 namespace sluice::wire {
 
 class Loop;
+class SecureUpstream;
 class UpstreamConnection;
 
 class UpstreamPool final : public core::Upstreams {
@@ -77,6 +78,8 @@ class UpstreamConnection final : public core::UpstreamCall, public io::Socket {
   UpstreamConnection(UpstreamPool& pool, UpstreamPool::Host& host);
   ~UpstreamConnection();
 
+  // Before open(): it speaks TLS. std::bad_alloc.
+  Result<void> secure_with(const core::UpstreamSecurity& security);
   void open(int descriptor);
   // False when memory is out.
   bool begin(const core::UpstreamRequest& request, const core::UpstreamTimes& times,
@@ -102,6 +105,7 @@ class UpstreamConnection final : public core::UpstreamCall, public io::Socket {
 
  private:
   friend class UpstreamPool;
+  friend class SecureUpstream;
   // What comes next from the server.
   enum class State : std::uint8_t { idle, head, counted, chunked, until_close, tunnel };
   static constexpr std::size_t kRoom = 256 * 1024;  // that waits to be sent, at most
@@ -109,6 +113,12 @@ class UpstreamConnection final : public core::UpstreamCall, public io::Socket {
   // Without memory for a step the call ends; nothing leaves this class.
   template <class Work>
   void guarded(Work&& work);
+  SecureUpstream& secure();
+  io::Socket& socket();
+  // The end of what comes. `truncated`: of TLS, without its word that this was all.
+  void ended(bool truncated);
+  // The session has failed.
+  void refused(const std::string& why);
   void receive(const io::Received& received);
   void end_of_input();
   void send_queued();
@@ -141,6 +151,7 @@ class UpstreamConnection final : public core::UpstreamCall, public io::Socket {
   bool keep_alive_ = false;  // says the answer
   bool full_ = false;        // write() was false
   bool paused_ = false, closing_ = false, dirty_ = false, shut_ = false;
+  bool secured_ = false, truncated_ = false;
   std::uint64_t left_ = 0;  // of a body with a length
   OutQueue out_;
   base::BlockRef in_;  // bytes of a head that is not complete

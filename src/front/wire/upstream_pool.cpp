@@ -130,6 +130,19 @@ Result<UpstreamConnection*> UpstreamPool::connect(Host& there) {
     return Error(Errc::out_of_memory);
   }
   made->place_ = all_.size() - 1;
+  if (there.address.security) {
+    Error why = Errc::out_of_memory;
+    try {
+      auto secured = made->secure_with(*there.address.security);
+      why = secured ? Error() : secured.error();
+    } catch (const std::bad_alloc&) {  // as it stands
+    }
+    if (why) {
+      all_.pop_back();
+      ::close(fd);
+      return why;
+    }
+  }
   made->open(fd);
   return made.release();
 }
@@ -193,7 +206,7 @@ void UpstreamPool::close_all() {
 
 void UpstreamPool::abandon(io::Engine& engine) {
   const std::vector<UpstreamConnection*> here = all_;
-  for (UpstreamConnection* each : here) engine.abandon(*each);
+  for (UpstreamConnection* each : here) engine.abandon(each->socket());
 }
 
 }  // namespace sluice::wire

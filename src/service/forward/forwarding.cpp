@@ -140,7 +140,7 @@ bool Forwarding::begin(core::BodyPlan& plan) {
     return true;
   }
   if (wish_ && !wish_->url.empty()) {
-    auto group = owner_.group_of(wish_->url);
+    auto group = owner_.group_of(wish_->url, wish_->tls);
     if (!group) {
       fail({Errc::upstream_none, group.error().message()});
       return true;

@@ -29,6 +29,18 @@ Result<std::vector<UpstreamUrl>> parse_all(std::string_view prefix,
   return out;
 }
 
+// Those behind https:// get what they are spoken to with.
+Result<void> secure_all(std::vector<UpstreamUrl>& urls, const ForwardTls& tls,
+                        const SecureUpstreams& secure, bool reads) {
+  for (UpstreamUrl& url : urls) {
+    if (!url.secure) continue;
+    auto made = secure(tls, tls.server_name.empty() ? url.host : tls.server_name, reads);
+    if (!made) return made.error();
+    url.security = std::move(*made);
+  }
+  return {};
+}
+
 Result<std::vector<api_keys::Network>> parse_networks(std::string_view prefix,
                                                       const std::vector<std::string>& texts) {
   std::vector<api_keys::Network> out;
@@ -54,11 +66,16 @@ Result<void> Forwards::check(std::string_view prefix, const ForwardOptions& opti
 }
 
 Result<std::unique_ptr<Forwards>> Forwards::create(const std::vector<Setting>& settings,
-                                                   ForwardEvents events, Names::Lookup lookup) {
-  std::unique_ptr<Forwards> out(new Forwards(std::move(events), std::move(lookup)));
+                                                   ForwardEvents events, Names::Lookup lookup,
+                                                   SecureUpstreams secure) {
+  std::unique_ptr<Forwards> out(
+      new Forwards(std::move(events), std::move(lookup), std::move(secure)));
   for (const Setting& setting : settings) {
     auto urls = parse_all(setting.prefix, setting.options.upstreams);
     if (!urls) return urls.error();
+    if (auto done = secure_all(*urls, setting.options.tls, out->secure_, true); !done) {
+      return bad(setting.prefix, done.error().detail);
+    }
     auto networks = parse_networks(setting.prefix, setting.options.trusted);
     if (!networks) return networks.error();
     out->rules_.push_back(
@@ -68,14 +85,23 @@ Result<std::unique_ptr<Forwards>> Forwards::create(const std::vector<Setting>& s
   return out;
 }
 
-Result<std::shared_ptr<UpstreamGroup>> Forwards::group_of(const std::string& url) {
+Result<std::shared_ptr<UpstreamGroup>> Forwards::group_of(const std::string& url,
+                                                          const ForwardTls& tls) {
+  std::string name = url;
+  if (tls != ForwardTls{}) {
+    name.append("\n").append(tls.verify ? "1" : "0").append(tls.ca_file).append("\n");
+    name.append(tls.server_name);
+  }
   std::lock_guard lock(mutex_);
-  if (auto known = named_.find(url); known != named_.end()) return known->second;
+  if (auto known = named_.find(name); known != named_.end()) return known->second;
   auto parsed = parse_all("on_before_forward_http", {url});
   if (!parsed) return parsed.error();
+  if (auto done = secure_all(*parsed, tls, secure_, false); !done) {
+    return bad("on_before_forward_http", done.error().detail);
+  }
   if (named_.size() >= kNamed) named_.clear();
   auto made = std::make_shared<UpstreamGroup>(std::move(*parsed), ForwardOptions{}, names_);
-  named_.emplace(url, made);
+  named_.emplace(std::move(name), made);
   return made;
 }
 

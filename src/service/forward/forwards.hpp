@@ -32,6 +32,11 @@ struct ForwardEvents {
   std::function<void(Connection, const HttpRequest&, HttpResponse&, const Error*)> after;
 };
 
+// TLS towards `host` by these settings. Errors: bad_setting, in words. Thread: any; `reads` is
+// false on a shard, where no file may be read.
+using SecureUpstreams = std::function<Result<std::shared_ptr<const core::UpstreamSecurity>>(
+    const ForwardTls& tls, const std::string& host, bool reads)>;
+
 // A rule, judged.
 struct ForwardRule {
   std::string prefix;
@@ -50,7 +55,8 @@ class Forwards final : public core::Forwarder {
   };
   // Of core::Route::forward, which counts them. Errors: bad_setting, naming the rule.
   static Result<std::unique_ptr<Forwards>> create(const std::vector<Setting>& settings,
-                                                  ForwardEvents events, Names::Lookup lookup);
+                                                  ForwardEvents events, Names::Lookup lookup,
+                                                  SecureUpstreams secure);
   // What is wrong with one, before it is used.
   static Result<void> check(std::string_view prefix, const ForwardOptions& options);
 
@@ -58,18 +64,19 @@ class Forwards final : public core::Forwarder {
   bool take(core::Exchange& exchange, core::BodyPlan& plan) override;
 
   // Any thread. Those of a URL that the application named. Errors: bad_setting.
-  Result<std::shared_ptr<UpstreamGroup>> group_of(const std::string& url);
+  Result<std::shared_ptr<UpstreamGroup>> group_of(const std::string& url, const ForwardTls& tls);
   const ForwardEvents& events() const { return events_; }
 
  private:
-  explicit Forwards(ForwardEvents events, Names::Lookup lookup)
-      : events_(std::move(events)), names_(std::move(lookup)) {}
+  Forwards(ForwardEvents events, Names::Lookup lookup, SecureUpstreams secure)
+      : events_(std::move(events)), names_(std::move(lookup)), secure_(std::move(secure)) {}
   const ForwardRule* rule_of(core::Exchange& exchange) const;
 
   // The application may name so many URLs until those named before are forgotten.
   static constexpr std::size_t kNamed = 1000;
   const ForwardEvents events_;
   Names names_;
+  const SecureUpstreams secure_;
   std::vector<ForwardRule> rules_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<UpstreamGroup>, std::less<>> named_;

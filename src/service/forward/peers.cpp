@@ -9,9 +9,9 @@ namespace {
 
 std::int64_t count(base::Instant at) { return at.time_since_epoch().count(); }
 
-core::UpstreamAddress at(core::Endpoint endpoint, std::uint16_t port) {
-  endpoint.port = port;
-  return {endpoint, {}};
+core::UpstreamAddress at(core::Endpoint endpoint, const UpstreamUrl& url) {
+  endpoint.port = url.port;
+  return {endpoint, {}, url.security};
 }
 
 }  // namespace
@@ -26,9 +26,9 @@ UpstreamGroup::UpstreamGroup(std::vector<UpstreamUrl> urls, const ForwardOptions
   auto peers = std::make_shared<Peers>();
   for (const UpstreamUrl& url : urls_) {
     if (url.endpoint) {
-      peers->push_back(std::make_shared<Peer>(at(*url.endpoint, url.port), url));
+      peers->push_back(std::make_shared<Peer>(at(*url.endpoint, url), url));
     } else if (!url.socket.empty()) {
-      peers->push_back(std::make_shared<Peer>(core::UpstreamAddress{{}, url.socket}, url));
+      peers->push_back(std::make_shared<Peer>(core::UpstreamAddress{{}, url.socket, {}}, url));
     } else {
       has_names_ = true;
     }
@@ -66,11 +66,11 @@ std::shared_ptr<const UpstreamGroup::Peers> UpstreamGroup::all(base::Instant now
   for (std::size_t i = 0; i < urls_.size(); ++i) {
     const UpstreamUrl& url = urls_[i];
     if (url.endpoint) {
-      add(at(*url.endpoint, url.port), url);
+      add(at(*url.endpoint, url), url);
     } else if (!url.socket.empty()) {
-      add({{}, url.socket}, url);
+      add({{}, url.socket, {}}, url);
     } else if (known_[i]) {
-      for (const core::Endpoint& endpoint : *known_[i]) add(at(endpoint, url.port), url);
+      for (const core::Endpoint& endpoint : *known_[i]) add(at(endpoint, url), url);
     }
   }
   peers_ = std::move(next);

@@ -50,9 +50,12 @@ Result<UpstreamUrl> UpstreamUrl::parse(std::string_view text) {
     if (out.socket.size() > kLongestSocket) return bad(text, "the path is longer than 107 bytes");
     return out;
   }
-  if (text.starts_with(kHttps)) return bad(text, "https is not supported here");
-  if (!text.starts_with(kHttp)) return bad(text, "it must begin with http:// or unix:");
-  std::string_view rest = text.substr(kHttp.size());
+  out.secure = text.starts_with(kHttps);
+  if (!out.secure && !text.starts_with(kHttp)) {
+    return bad(text, "it must begin with http://, https:// or unix:");
+  }
+  if (out.secure) out.port = 443;
+  std::string_view rest = text.substr(out.secure ? kHttps.size() : kHttp.size());
   const std::size_t slash = rest.find('/');
   if (slash != std::string_view::npos) {
     out.path = rest.substr(slash);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <sluice/result.hpp>
 
 #include "core/endpoint.hpp"
+#include "core/upstream.hpp"
 
 namespace sluice::service {
 
@@ -21,8 +23,11 @@ struct UpstreamUrl {
   std::optional<core::Endpoint> endpoint;  // an address
   std::string socket;                      // of a local stream
   std::string path;  // takes the place of the rule's prefix; empty: nothing does
+  bool secure = false;
+  std::shared_ptr<const core::UpstreamSecurity> security = {};  // not set by parse()
 
-  // `http://HOST[:PORT][/PATH]`, `unix:FILE`, `unix:@NAME`. Errors: bad_setting, in words.
+  // `http://HOST[:PORT][/PATH]`, `https://...`, `unix:FILE`, `unix:@NAME`. Errors: bad_setting, in
+  // words.
   static Result<UpstreamUrl> parse(std::string_view text);
 };
 

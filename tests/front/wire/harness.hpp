@@ -145,8 +145,9 @@ class Rig {
   std::vector<WatchedEngine*> engines;
   std::deque<base::Task> file_work;  // waits for run_files(), unless that is done by itself
   bool files_at_once = true;
-  std::uint64_t connects = 0;  // by connect()
-  std::vector<Errc> errors;    // told by on_error, unless the test sets its own
+  std::uint64_t connects = 0;                      // by connect()
+  std::vector<Errc> errors;                        // told by on_error, unless the test sets its own
+  std::shared_ptr<const wire::SecurePort> secure;  // connections speak TLS
 
   void start(std::uint32_t count = 1) {
     files_ = std::make_unique<service::FileService>(
@@ -256,7 +257,7 @@ class Rig {
   io::SimPeer connect(std::size_t index = 0) {
     auto [fd, peer] = network.open_connection();
     ++connects;
-    on(index, [&, descriptor = fd] { loops[index]->adopt(descriptor, {}); });
+    on(index, [&, descriptor = fd] { loops[index]->adopt(descriptor, {.secure = secure}); });
     return peer;
   }
   // The connection opened last on that loop.

@@ -151,12 +151,13 @@ class GateScenario {
     };
     auto keys =
         std::make_shared<api_keys::KeyManager>(std::make_unique<api_keys::MemoryStore>(), at_once);
-    keys->open(api_keys::read_clocks(), [](const Result<void>& done) { EXPECT_TRUE(done); });
-    keys->issue({.owner = "owner"}, "test", api_keys::read_clocks(),
-                [this](const Result<api_keys::IssuedKey>& issued) {
-                  ASSERT_TRUE(issued);
-                  key_ = issued->text.view();
-                });
+    // On the clock of the simulation: keys that were read at another time may count as stale.
+    const api_keys::Moment now{api_keys::read_clocks().wall, rig.network.now()};
+    keys->open(now, [](const Result<void>& done) { EXPECT_TRUE(done); });
+    keys->issue({.owner = "owner"}, "test", now, [this](const Result<api_keys::IssuedKey>& issued) {
+      ASSERT_TRUE(issued);
+      key_ = issued->text.view();
+    });
     admission_->add(std::make_unique<api_keys::KeyStep>(std::move(keys), ApiKeySettings(), 1));
     admission_->add(std::make_unique<RateStep>(rates, RateStep::Asks::names));
   }
