@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +40,7 @@ Options:
   --root DIR          Serve the files of a folder; without it, the demo site
   --list              List folders that have no index.html (with --root)
   --follow-symlinks   Let symbolic links lead out of the folder (with --root)
-  --listen URL        Listen on a prefix, http://HOST:PORT/PATH; may be given several times
+  --listen URL        Listen on a prefix, http[s]://HOST:PORT/PATH; may be given several times
   --port N            Listen on a port of the loopback addresses [8080]; 0 for a free one
   --engine NAME       auto, uring or epoll [auto]
   --shards N          How many threads serve, 1 to 1024 [one per allowed CPU]
@@ -47,6 +48,11 @@ Options:
   --echo PATH         Answer WebSocket messages and POST bodies on PATH with themselves
   --broadcast PATH    Send each WebSocket message on PATH to every WebSocket on PATH
   --deflate           Compress WebSocket messages for clients that offer it
+  --cert FILE         Listen with https; the certificate and its chain, PEM. May be given several
+                      times: clients get the one for the name they ask for, else the first
+  --key FILE          The private key of the --cert of the same place [it is in that file]
+  --tls-dev           Listen with https and a certificate made on the spot, which nobody trusts
+  --client-ca FILE    Clients must show a certificate that one of this file has issued, PEM
   --quiet             Print only errors that end the program
   -h, --help          Print this and exit
 
@@ -98,6 +104,10 @@ CLI::App* add_serve(CLI::App& app, Words& words) {
   serve->add_option("--echo", options.echo);
   serve->add_option("--broadcast", options.broadcast);
   serve->add_flag("--deflate", options.deflate);
+  serve->add_option("--cert", options.certs)->allow_extra_args(false);
+  serve->add_option("--key", options.keys)->allow_extra_args(false);
+  serve->add_flag("--tls-dev", options.tls_dev);
+  serve->add_option("--client-ca", options.client_ca);
   serve->add_flag("--quiet", options.quiet);
   return serve;
 }
@@ -170,6 +180,18 @@ std::string usage_error(const CLI::App& serve, const ServeOptions& options) {
   }
   if (serve.count("--config") > 0 && options.config.empty()) {
     return "--config needs the name of a file";
+  }
+  if (!options.keys.empty() && options.keys.size() != options.certs.size()) {
+    return "--cert and --key come in pairs: as many of the one as of the other";
+  }
+  if (!options.client_ca.empty() && options.certs.empty() && !options.tls_dev &&
+      options.config.empty()) {
+    return "--client-ca needs a certificate of the server, too: --cert FILE or --tls-dev";
+  }
+  const auto is_https = [](const std::string& url) { return url.starts_with("https:"); };
+  if (options.has_tls() && !options.listen.empty() &&
+      std::none_of(options.listen.begin(), options.listen.end(), is_https)) {
+    return "with --cert, --tls-dev or --client-ca a --listen must begin with https://";
   }
   if (options.root && options.root->empty()) return "--root needs the name of a folder";
   if (bad_path(options.echo)) {

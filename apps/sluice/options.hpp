@@ -31,7 +31,13 @@ struct ServeOptions {
   std::optional<OperatingMode> mode;
   std::optional<std::string> echo, broadcast;  // paths
   bool deflate = false;                        // WebSocket messages may be compressed
-  bool quiet = false;                          // print only what ends the program
+  // With one of these the server listens with https.
+  bool tls_dev = false;                  // a certificate that is made on the spot
+  std::vector<std::string> certs, keys;  // files; no keys: they are in the files of `certs`
+  std::string client_ca;                 // a file: clients must show a certificate; empty: no
+  bool quiet = false;                    // print only what ends the program
+
+  bool has_tls() const { return tls_dev || !certs.empty() || !client_ca.empty(); }
 };
 
 struct PasswdOptions {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -16,6 +17,7 @@
 #include <sluice/server.hpp>
 #include <sluice/version.hpp>
 
+#include "api/listen.hpp"
 #include "config/configuration.hpp"
 #include "config/open.hpp"
 #include "config/read.hpp"
@@ -74,9 +76,28 @@ std::string about(std::string_view key, std::string_view what, const ServeOption
       options.config);
 }
 
+// The same in terms of the options, where a certificate that they name is meant; else empty.
+std::string of_certificates(const Error& error, const ServeOptions& options) {
+  static constexpr std::pair<std::string_view, std::string_view> names[] = {
+      {"certificate_file: ", "--cert"},
+      {"private_key_file: ", "--key"},
+      {"client_ca_file: ", "--client-ca"}};
+  if (error.code != Errc::bad_setting || !error.detail.starts_with("ssl_options.")) return {};
+  for (const auto& [member, option] : names) {
+    const auto at = error.detail.find(member);
+    const bool given = option == "--client-ca" ? !options.client_ca.empty()
+                       : option == "--key"     ? !options.keys.empty()
+                                               : !options.certs.empty();
+    if (!given || at == std::string::npos || at >= error.detail.find(' ')) continue;
+    return fmt::format("{}: {}", option, error.detail.substr(at + member.size()));
+  }
+  return {};
+}
+
 // The same in terms of the file, where it is the file's.
 std::string sentence(const Error& error, const ServeOptions& options,
                      const config::Reading& reading) {
+  if (std::string told = of_certificates(error, options); !told.empty()) return told;
   const bool of_addresses =
       error.code != Errc::bad_setting && (options.port || !options.listen.empty());
   if (options.config.empty() || of_addresses) return sentence(error);
@@ -139,6 +160,33 @@ std::set<std::string> paths_of(const Bindings& bindings) {
   return paths;
 }
 
+bool is_https(const Binding& binding) { return binding.prefix.starts_with("https:"); }
+
+// What --cert, --key, --tls-dev and --client-ca say.
+void override_tls(const ServeOptions& options, config::ServerSettings& server) {
+  if (!options.has_tls()) return;
+  SslOptions& ssl = server.ssl_options;
+  if (!options.certs.empty()) {
+    ssl.certificate_file.clear();
+    ssl.private_key_file.clear();
+    ssl.ocsp_file.clear();
+    ssl.hash.clear();
+    ssl.certificates.clear();
+    for (std::size_t i = 0; i < options.certs.size(); ++i) {
+      ssl.certificates.push_back(
+          {options.certs[i], options.keys.empty() ? std::string() : options.keys[i]});
+    }
+  }
+  if (options.tls_dev) ssl.self_signed = true;
+  if (!options.client_ca.empty()) {
+    ssl.client_certificates = ClientCertificates::required;
+    ssl.client_ca_file = options.client_ca;
+  }
+  if (!server.bindings.empty()) return;  // who has written them has chosen
+  std::string prefix = api::binding_of(server.host, server.port).prefix;
+  server.bindings.add("https" + prefix.substr(prefix.find(':')));
+}
+
 // What the command line says goes before what the file says.
 void override_with(const ServeOptions& options, Configuration& configuration) {
   config::ServerSettings& server = configuration.server;
@@ -150,6 +198,7 @@ void override_with(const ServeOptions& options, Configuration& configuration) {
     server.bindings.clear();
     for (const std::string& prefix : options.listen) server.bindings.add(with_slash(prefix));
   }
+  override_tls(options, server);
   if (options.engine) server.engine = *options.engine;
   if (options.shards) server.shards = *options.shards;
   if (options.mode) server.fine_tune.operating_mode = *options.mode;
@@ -173,6 +222,11 @@ void override_with(const ServeOptions& options, Configuration& configuration) {
 // Why it cannot be served, though each value by itself is right; empty when it can.
 std::string problem_of(const ServeOptions& options, const config::Reading& read) {
   const Configuration& configuration = read.configuration;
+  const std::vector<Binding>& bindings = configuration.server.bindings.list();
+  if (options.has_tls() && std::none_of(bindings.begin(), bindings.end(), is_https)) {
+    return fmt::format("{} has no prefix that is https: write one, or give --listen https://...",
+                       options.config);
+  }
   for (std::size_t i = 0; i < configuration.files.size(); ++i) {
     const std::string setting = options.root ? "--root" : fmt::format("files[{}].directory", i);
     std::string problem = folder_problem(configuration.files[i].directory, setting);
@@ -196,7 +250,7 @@ void apply(const Configuration& configuration, Server& server) {
 
 // A prefix as something to click on: `localhost`, `+` and `*` become an address of this machine.
 std::string browser_url(std::string_view prefix) {
-  static constexpr std::string_view scheme = "http://";
+  const std::string_view scheme = prefix.starts_with("https:") ? "https://" : "http://";
   const auto colon = prefix.rfind(':');
   if (!prefix.starts_with(scheme) || colon == std::string_view::npos || colon < scheme.size()) {
     return std::string(prefix);
@@ -302,11 +356,26 @@ Result<void> change(const Configuration& next, const Configuration& running, Ser
   return {};
 }
 
+// SIGHUP where only the command line names them.
+void read_certificates_again(const ServeOptions& options, const Configuration& running,
+                             Server& server) {
+  const Settings settings = server;
+  if (auto applied = server.apply(settings); !applied) {
+    const std::string told = of_certificates(applied.error(), options);
+    complain(told.empty() ? sentence(applied.error()) : told);
+    return complain("the certificates stay as they were");
+  }
+  if (running.serve.quiet) return;
+  fmt::print("certificates: read again\n");
+  std::fflush(stdout);
+}
+
 void read_again(const ServeOptions& options, Configuration& running, Server& server) {
-  if (options.config.empty()) {
+  if (options.config.empty() && !options.has_tls()) {
     complain("SIGHUP: there is no --config to read again");
     return;
   }
+  if (options.config.empty()) return read_certificates_again(options, running, server);
   int unused = 0;
   std::optional<config::Reading> read = read_all(options, unused);
   const std::string kept = options.config + ": the settings stay as they were";

@@ -12,6 +12,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -137,6 +138,8 @@ struct Settings {
   std::string host = "localhost";
   std::uint16_t port = 8080;  // 0: a free one; see bound_port()
   Bindings bindings;          // instead of host and port
+  BindingOptions binding_options;
+  SslOptions ssl_options;  // of https prefixes
   FineTune fine_tune;
   Limits limits;
   Timeouts timeouts;
@@ -302,7 +305,8 @@ class SLUICE_API Server : public Settings {
   // left (told to on_log).
   Result<void> stop(std::chrono::milliseconds drain = std::chrono::seconds(10));
   // Stops and starts again. Listening sockets that are still wanted stay open: a client that
-  // connects meanwhile is served. WebSockets get 1012.
+  // connects meanwhile is served. WebSockets get 1012. Where certificates cannot be used it goes on
+  // as it is, and says why (unless on_before_binding is set, which is asked after the stop).
   Result<void> restart(std::chrono::milliseconds drain = std::chrono::seconds(10));
   // Other settings, while it runs: all of them or, with an error, none. Returns when every
   // shard has them, or after a second when a handler holds one, which has them when it ends. What
@@ -312,8 +316,10 @@ class SLUICE_API Server : public Settings {
   // request_queue, fine_tune.queue_length (not the listen backlog), handler_limit, log_file (its
   // file is opened anew; not whether there is one), and docs/adr/0021: authentication (its keys are
   // read again), api_key_manager, rate_limits (a rule that is the same goes on counting),
-  // response_cache, cache_rules. Before a start everything may. Errors: bad_setting, naming the
-  // setting, also one that needs a restart; would_deadlock on a thread of the server.
+  // response_cache, cache_rules. ssl_options too, and those of prefixes (unless on_before_binding
+  // is set): all their files are read again, and hold for those who connect from then on. Before a
+  // start everything may. Errors: bad_setting, naming the setting, also one that needs a restart;
+  // would_deadlock on a thread of the server.
   Result<void> apply(const Settings& settings);
   // Until stopped.
   Result<void> wait();
@@ -333,6 +339,9 @@ class SLUICE_API Server : public Settings {
   std::string engine_name() const;
   std::string engine_reason() const;
   std::uint32_t shard_count() const;
+  // When the first of the certificates in force expires; nothing where no prefix is https, or
+  // before start().
+  std::optional<std::chrono::system_clock::time_point> certificates_expire() const;
 
   SendStatus write_data(const ConnectionId& id, std::string_view text);
   SendStatus write_data(const ConnectionId& id, Bytes bytes, std::size_t fragment_size = 0);

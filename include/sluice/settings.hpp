@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/ssl_options.hpp>
+
 namespace sluice {
 
 enum class OperatingMode : std::uint8_t {
@@ -255,11 +257,14 @@ struct WatchDog {
 struct PrefixOptions {
   std::string url_group = {};  // whose properties its requests have; empty: the server's own
   std::uint64_t context = 0;   // the application's; HttpRequest::url_context() gives it back
+  // Of an https prefix: what it has besides the server's. May change while the server runs.
+  SslOptions ssl_options = {};
 
   friend bool operator==(const PrefixOptions&, const PrefixOptions&) = default;
 };
 
-// One prefix to listen on: `http://HOST:PORT/PATH/`, in the grammar of the HTTP Server API. HOST is
+// One prefix to listen on: `http://HOST:PORT/PATH/` or `https://HOST:PORT/PATH/`, in the grammar of
+// the HTTP Server API. A port has one of the two. https needs a certificate (ssl_options). HOST is
 // `localhost` (both loopback addresses), an IP literal (that address), a name, `*.domain`, `+` or
 // `*`; the last four listen on all addresses, dual stack. Port 0 asks for a free one. A request is
 // offered to `+`, then to names, `*.domain`, addresses and `*`, and the first with any prefix of

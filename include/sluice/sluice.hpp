@@ -16,5 +16,6 @@
 #include <sluice/result.hpp>
 #include <sluice/server.hpp>
 #include <sluice/settings.hpp>
+#include <sluice/ssl_options.hpp>
 #include <sluice/tls_info.hpp>
 #include <sluice/version.hpp>

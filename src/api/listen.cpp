@@ -268,16 +268,13 @@ std::vector<core::UrlPrefix> Prefix::registrations() const {
 Result<Prefix> parse_prefix(const Binding& binding) {
   auto url = core::parse_listen_prefix(binding.prefix);
   if (!url) return url.error();
-  if (url->scheme == core::UrlScheme::https) {
-    return Error(Errc::bad_prefix,
-                 "\"" + binding.prefix + "\": https is not offered by this build; write http");
-  }
   Prefix prefix;
   prefix.url = std::move(*url);
   prefix.any_port = prefix.url.port == 0;
   prefix.loopback = prefix.url.kind == core::UrlHost::name && prefix.url.host == "localhost";
   prefix.group = binding.options.url_group;
   prefix.context = binding.options.context;
+  prefix.ssl = binding.options.ssl_options;
   return prefix;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,10 @@
 #include "core/endpoint.hpp"
 #include "core/url_prefix.hpp"
 
+namespace sluice::wire {
+class SecurePort;
+}
+
 namespace sluice::api {
 
 // What is listened on, and which requests of those that come in there are taken.
@@ -23,6 +28,7 @@ struct Prefix {
   bool loopback = false;   // localhost: both loopback addresses, any Host field
   std::string group = {};  // the name of its URL group; empty: the server's own
   std::uint64_t context = 0;
+  SslOptions ssl = {};  // its own
 
   std::string text() const { return url.text(); }
   // As it is registered: localhost is two addresses.
@@ -41,6 +47,7 @@ struct OpenSocket {
   bool any_address = false;
   std::size_t loop = 0;   // whose it is
   bool optional = false;  // ::1 of localhost, where the machine has no IPv6
+  std::shared_ptr<const wire::SecurePort> secure = {};  // null: http
 };
 
 struct SocketOptions {

@@ -256,6 +256,10 @@ std::uint32_t Server::shard_count() const {
   return std::uint32_t(impl_->loops.size());
 }
 
+std::optional<std::chrono::system_clock::time_point> Server::certificates_expire() const {
+  return impl_->certificates.expire();
+}
+
 // --- Sending -------------------------------------------------------------------------------------
 
 namespace {

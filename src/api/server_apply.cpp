@@ -46,6 +46,9 @@ Result<void> Server::Impl::apply(const Settings& next) {
     return {};
   }
   if (auto checked = api::check_change(started, next); !checked) return checked;
+  std::vector<api::Prefix> changed_prefixes = prefixes_with(next);
+  auto secured = certificates.make(next, changed_prefixes);
+  if (!secured) return secured.error();
   auto keeping = make_gatekeeping(next);
   if (!keeping) return keeping.error();
   retired.reserve(retired.size() + 1);
@@ -69,6 +72,12 @@ Result<void> Server::Impl::apply(const Settings& next) {
     log_writer->set_level(next.log_file.level);
   }
   mine = std::move(copy);
+  certificates.change(std::move(*secured));
+  certificates.watch(mine.binding_options.watch_interval);
+  {
+    std::lock_guard lock(mutex);
+    prefixes = std::move(changed_prefixes);
+  }
   started.authentication = mine.authentication;
   started.api_key_manager = mine.api_key_manager;
   started.rate_limits = mine.rate_limits;
@@ -83,6 +92,15 @@ Result<void> Server::Impl::apply(const Settings& next) {
   if (wait_for_shards()) drop_retired();
   log(LogLevel::info, Errc::none, "other settings are in force");
   return {};
+}
+
+// What an application has said of them in on_before_binding it cannot be asked for again.
+std::vector<api::Prefix> Server::Impl::prefixes_with(const Settings& next) const {
+  std::vector<api::Prefix> all = prefixes;
+  const std::vector<Binding>& listed = next.bindings.list();
+  if (owner.on_before_binding || listed.size() != all.size()) return all;
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].ssl = listed[i].options.ssl_options;
+  return all;
 }
 
 // Until each has done what was posted before, or a handler holds one for too long.

@@ -210,6 +210,12 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
     return opened.error();
   }
   sockets = std::move(*opened);
+  for (api::OpenSocket& socket : sockets) {
+    socket.secure = nullptr;
+    for (std::size_t i = 0; i < bound.size() && !socket.secure; ++i) {
+      if (bound[i].url.port == socket.address.port) socket.secure = certificates.port_of(i);
+    }
+  }
 
   made->shards.reserve(most_loops());
   std::vector<std::shared_ptr<wire::Loop>> all_loops;
@@ -235,11 +241,12 @@ Result<void> Server::Impl::make_loops(const std::shared_ptr<core::ServerSession>
   }
   for (api::OpenSocket& socket : sockets) {
     socket.loop = classic ? 0 : socket.copy;
-    loops[socket.loop]->add_listener({socket.fd, socket.address, socket.any_address});
+    loops[socket.loop]->add_listener(
+        {socket.fd, socket.address, socket.any_address, socket.secure});
   }
   // Not wanted any more: who waits there is still served.
   for (const api::OpenSocket& socket : kept) {
-    loops[0]->add_listener({socket.fd, socket.address, socket.any_address}, true);
+    loops[0]->add_listener({socket.fd, socket.address, socket.any_address, socket.secure}, true);
   }
   if (classic && count > 1) {
     std::vector<wire::Loop*> all;
@@ -289,6 +296,7 @@ Result<void> Server::Impl::start() {
   }
   auto fail = [this](Error error) -> Result<void> {
     loops.clear();
+    certificates.stop();
     urls.reset();
     gatekeeping.admission.reset();
     gatekeeping.authenticator = nullptr;
@@ -316,6 +324,9 @@ Result<void> Server::Impl::start() {
   if (auto opened = open_log(); !opened) return fail(opened.error());
   auto wanted = wanted_prefixes();
   if (!wanted) return fail(wanted.error());
+  auto secured = certificates.make(owner, *wanted);
+  if (!secured) return fail(secured.error());
+  certificates.begin(std::move(*secured));
   {
     std::lock_guard lock(mutex);
     prefixes = std::move(*wanted);
@@ -367,8 +378,12 @@ Result<void> Server::Impl::start() {
     state = State::running;
     changed.notify_all();
   }
-  for (const api::Prefix& prefix : prefixes) {
-    log(LogLevel::info, Errc::none, "listening on " + prefix.text() + " with " + engine_reason);
+  certificates.watch(owner.binding_options.watch_interval);
+  for (std::size_t i = 0; i < prefixes.size(); ++i) {
+    const std::string names = certificates.names_of(i);
+    log(LogLevel::info, Errc::none,
+        "listening on " + prefixes[i].text() + " with " + engine_reason +
+            (names.empty() ? "" : ", certificates for " + names));
   }
   repairs = 0;
   if (owner.watchdog.enabled) {
@@ -451,6 +466,7 @@ void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_cod
   forwards.reset();
   files.reset();
   urls.reset();
+  certificates.stop();
   gatekeeping.admission.reset();
   gatekeeping.authenticator = nullptr;
   retired.clear();
@@ -461,10 +477,23 @@ void Server::Impl::stop(std::chrono::milliseconds drain, std::uint16_t close_cod
   changed.notify_all();
 }
 
+Result<void> Server::Impl::check_certificates() {
+  if (owner.on_before_binding) return {};  // which prefixes there will be is not known yet
+  if (auto checked = api::check_ssl(owner); !checked) return checked;
+  auto wanted = wanted_prefixes();
+  if (!wanted) return {};  // the start says so
+  if (auto made = certificates.make(owner, *wanted); !made) return made.error();
+  return {};
+}
+
 Result<void> Server::Impl::restart(std::chrono::milliseconds drain) {
   {
     std::lock_guard lock(mutex);
     if (state != State::running) return Errc::not_running;
+  }
+  if (auto checked = check_certificates(); !checked) return checked;
+  {
+    std::lock_guard lock(mutex);
     restarting = true;
   }
   stop(drain, 1012, true);

@@ -16,6 +16,7 @@
 
 #include <sluice/server.hpp>
 
+#include "api/certificates.hpp"
 #include "api/listen.hpp"
 #include "api/urls.hpp"
 #include "api/watchdog.hpp"
@@ -39,7 +40,10 @@ class LogWriter;
 }  // namespace service
 
 struct Server::Impl {
-  explicit Impl(Server& server) : owner(server) {}
+  explicit Impl(Server& server)
+      : owner(server), certificates([this](LogLevel level, Errc code, const std::string& message) {
+          log(level, code, message);
+        }) {}
   ~Impl();
 
   enum class State { stopped, starting, running, stopping };
@@ -129,6 +133,7 @@ struct Server::Impl {
   std::mutex pool_mutex;
   std::unique_ptr<io::FilePool> pool;
   std::vector<api::Prefix> prefixes;
+  api::Certificates certificates;  // of https prefixes
   std::unique_ptr<api::Urls> urls;
   std::vector<api::OpenSocket> sockets;  // in force, or kept for the next start
   std::string engine_name, engine_reason;
@@ -140,6 +145,10 @@ struct Server::Impl {
  private:
   core::SessionEvents events() const;
   Result<std::vector<api::Prefix>> wanted_prefixes() const;
+  // Whether another start would find certificates that it can use.
+  Result<void> check_certificates();
+  // The prefixes in force with what `next` says of their ssl_options.
+  std::vector<api::Prefix> prefixes_with(const Settings& next) const;
   Result<void> open_log();
   Result<void> make_files();
   Result<void> make_forwards();

@@ -148,7 +148,7 @@ void Server::Impl::replace_silent(std::size_t index) {
       silent.post([&silent, before] { silent.drop_listener(before); });
       socket->fd = *opened;
       socket->loop = loops.size();
-      fresh->add_listener({socket->fd, socket->address, socket->any_address});
+      fresh->add_listener({socket->fd, socket->address, socket->any_address, socket->secure});
     }
     loops.push_back(fresh);
     session->shards.push_back(&fresh->shard());

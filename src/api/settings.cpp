@@ -1,11 +1,13 @@
 // api/settings.cpp - bounds, by name.
 #include "api/settings.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
 #include <string_view>
 
+#include "api/ssl_wish.hpp"
 #include "api/urls.hpp"
 #include "io/resolver.hpp"
 #include "proto/http/token.hpp"
@@ -29,6 +31,16 @@ bool same_names(const UrlGroupMap& a, const UrlGroupMap& b) {
     if (!b.contains(name)) return false;
   }
   return true;
+}
+
+// But for what is taken anew while the server runs.
+bool same_bindings(const Bindings& a, const Bindings& b) {
+  const auto is_same = [](const Binding& one, const Binding& other) {
+    PrefixOptions options = other.options;
+    options.ssl_options = one.options.ssl_options;
+    return one.prefix == other.prefix && one.options == options;
+  };
+  return std::equal(a.list().begin(), a.list().end(), b.list().begin(), b.list().end(), is_same);
 }
 
 Result<void> check_deflate(const PerMessageDeflate& settings) {
@@ -124,6 +136,7 @@ Result<void> check_settings(const Settings& settings) {
   if (settings.authentication.enabled) {
     if (auto good = service::check(settings.authentication); !good) return good;
   }
+  if (auto good = check_ssl(settings); !good) return good;
   return check_groups(settings.url_groups, settings.limits);
 }
 
@@ -154,7 +167,7 @@ Result<void> check_change(const Settings& before, const Settings& next) {
   const std::pair<std::string_view, bool> fixed[] = {
       {"host", before.host == next.host},
       {"port", before.port == next.port},
-      {"bindings", before.bindings == next.bindings},
+      {"bindings", same_bindings(before.bindings, next.bindings)},
       {"url_groups", same_names(before.url_groups, next.url_groups)},
       {"fine_tune.operating_mode", was.operating_mode == is.operating_mode},
       {"fine_tune.high_perf_accepts_per_worker",

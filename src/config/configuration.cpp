@@ -12,6 +12,8 @@ void copy(const From& from, To& to) {
   to.host = from.host;
   to.port = from.port;
   to.bindings = from.bindings;
+  to.binding_options = from.binding_options;
+  to.ssl_options = from.ssl_options;
   to.fine_tune = from.fine_tune;
   to.limits = from.limits;
   to.timeouts = from.timeouts;

@@ -33,6 +33,8 @@ struct ServerSettings {
   std::string host = "localhost";
   std::uint16_t port = 8080;
   Bindings bindings;
+  BindingOptions binding_options;
+  SslOptions ssl_options;
   FineTune fine_tune;
   Limits limits;
   Timeouts timeouts;

@@ -1,5 +1,5 @@
-// config/list_rows.cpp - the keys of what there may be several of: prefixes, URL groups, rate
-// limits, rules of the response cache, paths, folders.
+// config/list_rows.cpp - the keys of what there may be several of: prefixes, certificates, URL
+// groups, rate limits, rules of the response cache, paths, folders.
 //
 // Layer: config.
 #include <limits>
@@ -28,11 +28,35 @@ constexpr std::string_view kRateAlgorithms[] = {"token_bucket", "sliding_window"
 std::vector<Row<Binding>> make_binding_rows() {
   const Table<Binding> binding{"bindings"};
   const Table<Binding, &Binding::options> options{"bindings"};
+  const Table<Binding, &Binding::options, &PrefixOptions::ssl_options> ssl{"bindings"};
   return {
       binding.text<&Binding::prefix>("prefix", is_prefix),
       options.text<&PrefixOptions::url_group>("url_group", any_text),
       options.number<&PrefixOptions::context>("context", 0, kMost),
+      ssl.text<&SslOptions::certificate_file>("certificate_file", is_file),
+      ssl.text<&SslOptions::private_key_file>("private_key_file", is_file),
+      ssl.text<&SslOptions::ocsp_file>("ocsp_file", is_file),
+      ssl.text<&SslOptions::hash>("hash", is_thumbprint),
+      ssl.text<&SslOptions::store>("store", is_file),
+      ssl.flag<&SslOptions::self_signed>("self_signed"),
+      ssl.choice<&SslOptions::minimum_version>("minimum_version", kTlsVersions),
+      ssl.choice<&SslOptions::client_certificates>("client_certificates", kClientCertificates),
+      ssl.text<&SslOptions::client_ca_file>("client_ca_file", is_file),
   };
+}
+
+std::vector<Row<SslCertificate>> make_certificate_rows() {
+  const Table<SslCertificate> one{"ssl_options.certificates"};
+  return {
+      one.text<&SslCertificate::certificate_file>("certificate_file", is_file),
+      one.text<&SslCertificate::private_key_file>("private_key_file", is_file),
+      one.text<&SslCertificate::ocsp_file>("ocsp_file", is_file),
+      one.text<&SslCertificate::hash>("hash", is_thumbprint),
+  };
+}
+
+bool is_same_certificate(const SslCertificate& a, const SslCertificate& b) {
+  return a.certificate_file == b.certificate_file && a.hash == b.hash;
 }
 
 std::vector<Row<NamedUrlGroup>> make_url_group_rows() {
@@ -161,6 +185,11 @@ std::span<const Row<Binding>> binding_rows() {
   return made;
 }
 
+std::span<const Row<SslCertificate>> certificate_rows() {
+  static const std::vector<Row<SslCertificate>> made = make_certificate_rows();
+  return made;
+}
+
 std::span<const Row<NamedUrlGroup>> url_group_rows() {
   static const std::vector<Row<NamedUrlGroup>> made = make_url_group_rows();
   return made;
@@ -210,6 +239,19 @@ const Lists& lists() {
        .is_same = is_same_prefix,
        .at = [](C& all) -> std::vector<Binding>& { return all.server.bindings.list(); },
        .rows = binding_rows},
+      {.key = "ssl_options.certificates",
+       .what = "certificate",
+       .many = "certificates",
+       .most = 1024,
+       .needed = "certificate_file",
+       .instead = "hash",
+       .value = "FILE",
+       .unique = "certificate",
+       .is_same = is_same_certificate,
+       .at = [](C& all) -> std::vector<SslCertificate>& {
+         return all.server.ssl_options.certificates;
+       },
+       .rows = certificate_rows},
       {.key = "url_groups",
        .what = "group",
        .many = "groups",

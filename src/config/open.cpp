@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "api/certificates.hpp"
 #include "api/settings.hpp"
 
 namespace sluice::config {
@@ -71,6 +72,9 @@ Result<Opened> open(const Configuration& wanted, std::shared_ptr<ApiKeyManager> 
 }
 
 Result<void> check_files(const Configuration& wanted) {
+  Settings settings;
+  set(wanted.server, settings);
+  if (auto right = api::check_certificates(settings); !right) return right;
   const std::string& store = wanted.api_keys.store;
   if (store.empty() || exists(store)) {
     auto opened = open(wanted);

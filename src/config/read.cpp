@@ -159,7 +159,8 @@ class Reader {
       for (const auto& [key, value] : *table) {
         set(list.rows(), list.key, key, value, entry, name);
       }
-      if (!table->contains(list.needed)) {
+      const bool has_other = !list.instead.empty() && table->contains(list.instead);
+      if (!table->contains(list.needed) && !has_other) {
         const std::string needed(list.needed);
         mistakes_.add(
             place_of(node), name,

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "api/ssl_wish.hpp"
 #include "api/urls.hpp"
 #include "config/access_rows.hpp"
 #include "config/row_maker.hpp"
@@ -43,6 +44,8 @@ std::vector<Row<Configuration>> server_rows() {
   using S = ServerSettings;
   constexpr auto server = &C::server;
   const Table<C, server> top{""};
+  const Table<C, server, &S::binding_options> binding{"binding_options"};
+  const Table<C, server, &S::ssl_options> ssl{"ssl_options"};
   const Table<C, server, &S::fine_tune> tune{"fine_tune"};
   const Table<C, server, &S::limits> limits{"limits"};
   const Table<C, server, &S::timeouts> timeouts{"timeouts"};
@@ -72,6 +75,19 @@ std::vector<Row<Configuration>> server_rows() {
       top.list<&S::name_servers>("name_servers", is_name_server),
       top.flag<&S::asynchronous>("asynchronous"),
       top.time<&S::handler_limit>("handler_limit"),
+
+      binding.flag<&BindingOptions::configure_ssl_certificate>("configure_ssl_certificate"),
+      binding.time<&BindingOptions::watch_interval>("watch_interval", kNoWait, api::kLongestWatch),
+
+      ssl.text<&SslOptions::certificate_file>("certificate_file", is_file),
+      ssl.text<&SslOptions::private_key_file>("private_key_file", is_file),
+      ssl.text<&SslOptions::ocsp_file>("ocsp_file", is_file),
+      ssl.text<&SslOptions::hash>("hash", is_thumbprint),
+      ssl.text<&SslOptions::store>("store", is_file),
+      ssl.flag<&SslOptions::self_signed>("self_signed"),
+      ssl.choice<&SslOptions::minimum_version>("minimum_version", kTlsVersions),
+      ssl.choice<&SslOptions::client_certificates>("client_certificates", kClientCertificates),
+      ssl.text<&SslOptions::client_ca_file>("client_ca_file", is_file),
 
       tune.number<&FineTune::queue_length>("queue_length", 1, 65535),
       tune.choice<&FineTune::operating_mode>("operating_mode", kModes),
@@ -206,6 +222,7 @@ std::string Row<Object>::key() const {
 }
 template struct Row<Configuration>;
 template struct Row<Binding>;
+template struct Row<SslCertificate>;
 template struct Row<NamedUrlGroup>;
 template struct Row<RateRule>;
 template struct Row<CacheRule>;
@@ -248,6 +265,7 @@ std::string value_text(const Row<Object>& row, Object object) {
 }
 template std::string value_text(const Row<Configuration>&, Configuration);
 template std::string value_text(const Row<Binding>&, Binding);
+template std::string value_text(const Row<SslCertificate>&, SslCertificate);
 template std::string value_text(const Row<NamedUrlGroup>&, NamedUrlGroup);
 template std::string value_text(const Row<RateRule>&, RateRule);
 template std::string value_text(const Row<CacheRule>&, CacheRule);

@@ -97,9 +97,10 @@ struct Entries {
   std::string_view what;  // one of them is, for a reader: a folder
   std::string_view many;
   std::size_t most = 0;
-  std::string_view needed;  // the key that each must have
-  std::string_view value;   // of it, as an example
-  bool takes_text = false;  // a string alone is that key
+  std::string_view needed;        // the key that each must have,
+  std::string_view instead = {};  // or this one
+  std::string_view value;         // of it, as an example
+  bool takes_text = false;        // a string alone is that key
   // The key by which two are the same, which they must not be.
   std::string_view unique;
   bool (*is_same)(const Entry&, const Entry&) = nullptr;
@@ -107,13 +108,14 @@ struct Entries {
   std::span<const Row<Entry>> (*rows)() = nullptr;
 };
 
-using Lists =
-    std::tuple<Entries<Binding>, Entries<NamedUrlGroup>, Entries<RateRule>, Entries<CacheRule>,
-               Entries<ApiKeyPath>, Entries<FilesRoot>, Entries<ForwardRoot>, Entries<UploadRoot>>;
+using Lists = std::tuple<Entries<Binding>, Entries<SslCertificate>, Entries<NamedUrlGroup>,
+                         Entries<RateRule>, Entries<CacheRule>, Entries<ApiKeyPath>,
+                         Entries<FilesRoot>, Entries<ForwardRoot>, Entries<UploadRoot>>;
 const Lists& lists();
 
 // The keys of one [[files]], of one of `bindings`, and so on; their table is that of the list.
 std::span<const Row<Binding>> binding_rows();
+std::span<const Row<SslCertificate>> certificate_rows();
 std::span<const Row<NamedUrlGroup>> url_group_rows();
 std::span<const Row<RateRule>> rate_limit_rows();
 std::span<const Row<CacheRule>> cache_rows();
@@ -123,6 +125,8 @@ std::span<const Row<ForwardRoot>> forward_rows();
 std::span<const Row<UploadRoot>> upload_rows();
 
 // As they are written.
+inline constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
+inline constexpr std::string_view kClientCertificates[] = {"none", "optional", "required"};
 inline constexpr std::string_view kExistingFiles[] = {"number", "replace", "refuse"};
 
 // The value that `object` has for a row, as it would be written into the file.

@@ -7,6 +7,7 @@
 
 #include "api/listen.hpp"
 #include "api/settings.hpp"
+#include "api/ssl_wish.hpp"
 
 namespace sluice::config {
 namespace {
@@ -124,6 +125,11 @@ std::string is_file(std::string_view text) {
 
 std::string is_file_name(std::string_view text) {
   return text.empty() || !is_file(text).empty() ? "write the name of a file" : "";
+}
+
+std::string is_thumbprint(std::string_view text) {
+  const auto checked = text.empty() ? Result<void>() : api::check_thumbprint(text);
+  return checked ? std::string() : checked.error().detail;
 }
 
 std::string is_realm(std::string_view text) {

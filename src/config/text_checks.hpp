@@ -23,6 +23,7 @@ std::string is_parameter(std::string_view text);  // of a query, or empty
 std::string is_directory(std::string_view text);
 std::string is_file(std::string_view text);  // or empty
 std::string is_file_name(std::string_view text);
+std::string is_thumbprint(std::string_view text);  // of a certificate, or empty
 std::string is_realm(std::string_view text);
 std::string is_secret(std::string_view text);  // of HS256, or empty
 std::string is_scope(std::string_view text);   // or empty

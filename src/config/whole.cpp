@@ -13,6 +13,7 @@
 
 #include "api/listen.hpp"
 #include "api/settings.hpp"
+#include "api/ssl_wish.hpp"
 #include "config/nearest.hpp"
 #include "config/schema.hpp"
 
@@ -76,7 +77,12 @@ Told of_setting(std::string_view detail, const ServerSettings& server) {
   const std::size_t end = std::min(detail.find_first_of(" :"), detail.size());
   const std::size_t rest = std::min(detail.find_first_not_of(" :", end), detail.size());
   Told told{std::string(detail.substr(0, end)), std::string(detail.substr(rest))};
-  // The file has these two one level higher.
+  // The file has these one level higher.
+  constexpr std::string_view kOfPrefix = ".ssl_options";
+  if (const auto at = told.key.find(kOfPrefix);
+      at != std::string::npos && told.key.starts_with("bindings[")) {
+    told.key.erase(at, kOfPrefix.size());
+  }
   if (told.key == "watchdog.monitor.timeout") told.key = "watchdog.monitor_timeout";
   if (told.key == "watchdog.monitor.enabled") told.key = "watchdog.monitor";
   return told;
@@ -271,7 +277,8 @@ void look_at_the_whole(const Reading& reading, Mistakes& mistakes) {
   Whole(reading, mistakes).look();
   Settings settings;
   set(reading.configuration.server, settings);
-  const auto checked = api::check_settings(settings);
+  auto checked = api::check_settings(settings);
+  if (checked) checked = api::check_bindings(settings);
   if (checked) return;
   const auto mistake = mistake_of(checked.error(), reading);
   if (!mistake) return mistakes.add({}, {}, checked.error().message());

@@ -133,8 +133,9 @@ void ServerSession::on_closed(Connection& connection) { connection.leave_groups(
 // Which URL prefix it belongs to. False: it was answered.
 bool ServerSession::find_url(Exchange& exchange) {
   Shard& shard = exchange.shard;
-  const UrlSnapshot::Target& target = shard.urls.find(
-      *urls, exchange.connection->destination().local, exchange.head.host, exchange.document);
+  const UrlSnapshot::Target& target =
+      shard.urls.find(*urls, *exchange.connection, exchange.connection->destination().local,
+                      exchange.head.host, exchange.document);
   exchange.urls = &shard.urls.picture();
   exchange.urls->retain();
   exchange.url = target.entry;

@@ -1,6 +1,8 @@
 // core/url_router.cpp - look-ups, and the one that is remembered.
 #include "core/url_router.hpp"
 
+#include "core/connection.hpp"
+
 namespace sluice::core {
 
 void UrlRouter::refresh(const UrlNamespace& urls) {
@@ -10,10 +12,11 @@ void UrlRouter::refresh(const UrlNamespace& urls) {
   fixed_ = false;
 }
 
-const UrlSnapshot::Target& UrlRouter::look_up(const Endpoint& local, std::string_view host,
-                                              std::string_view path) {
+const UrlSnapshot::Target& UrlRouter::look_up(const Connection& from, const Endpoint& local,
+                                              std::string_view host, std::string_view path) {
   const UrlSnapshot& urls = now_->snapshot();
   UrlRequest request;
+  request.scheme = from.tls() ? UrlScheme::https : UrlScheme::http;
   request.host = host;
   request.local = local;
   request.path = path;

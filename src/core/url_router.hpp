@@ -14,6 +14,7 @@
 
 namespace sluice::core {
 
+class Connection;
 struct UrlGroupView;
 
 // A snapshot, kept by whoever has a use of it; counted without locked operations.
@@ -41,14 +42,17 @@ class UrlRouter {
   UrlRouter(const UrlRouter&) = delete;
   UrlRouter& operator=(const UrlRouter&) = delete;
 
-  // `host` and `path` as UrlRequest has them. What it points to lives as long as `picture()` is
-  // kept. May throw std::bad_alloc after a change of `urls`.
-  const UrlSnapshot::Target& find(const UrlNamespace& urls, const Endpoint& local,
-                                  std::string_view host, std::string_view path) {
+  // `from` came in at `local`, with TLS or without it; `host` and `path` as UrlRequest has them.
+  // What it points to lives as long as `picture()` is kept. May throw std::bad_alloc after a change
+  // of `urls`.
+  const UrlSnapshot::Target& find(const UrlNamespace& urls, const Connection& from,
+                                  const Endpoint& local, std::string_view host,
+                                  std::string_view path) {
     if (!now_ || now_->snapshot().generation != urls.generation()) refresh(urls);
-    // Most ports have one prefix for everything: then neither host nor path is looked at again.
+    // Most ports have one prefix for everything: then neither host nor path is looked at again, nor
+    // the scheme, of which a port has one.
     if (fixed_ && local == fixed_local_) return target_;
-    return look_up(local, host, path);
+    return look_up(from, local, host, path);
   }
   UrlPicture& picture() { return *now_; }
   // Lets a picture go that is not the newest any more.
@@ -58,8 +62,8 @@ class UrlRouter {
 
  private:
   void refresh(const UrlNamespace& urls);
-  const UrlSnapshot::Target& look_up(const Endpoint& local, std::string_view host,
-                                     std::string_view path);
+  const UrlSnapshot::Target& look_up(const Connection& from, const Endpoint& local,
+                                     std::string_view host, std::string_view path);
 
   UrlPicture* now_ = nullptr;
   UrlSnapshot::Target target_;

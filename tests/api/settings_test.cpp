@@ -173,7 +173,7 @@ TEST_P(Settings, WithABadPrefixAreRefused) {
        {"", "localhost:80", "http://", "http://localhost/", "http://localhost:/",
         "http://localhost:x/", "http://localhost:65536/", "http://localhost:80/path",
         "http://localhost:80", "http://localhost:80/a//b/", "http://localhost:80/a/?q",
-        "https://localhost:0/", "http://:80/", "http://::1:80/", "http://[::1]/",
+        "HTTPS://localhost:0/", "http://:80/", "http://::1:80/", "http://[::1]/",
         "http://[nothing]:80/", "http://a b:80/", "http://user@host:80/"}) {
     server.bindings.clear();
     server.bindings.add(std::string(prefix));

@@ -122,7 +122,11 @@ TEST(Schema, HasEverySettingOfTheHeaders) {
   has("settings", "files", "FilesOptions", 6);
   has("settings", "forward", "ForwardOptions", 8, {"timeouts"});
   has("settings", "upload", "UploadOptions", 3);
-  has("settings", "bindings", "PrefixOptions", 2);
+  has("settings", "bindings", "PrefixOptions", 3, {"ssl_options"});
+  has("ssl_options", "bindings", "SslOptions", 10, {"certificates"});
+  has("ssl_options", "ssl_options", "SslOptions", 10);
+  has("ssl_options", "ssl_options.certificates", "SslCertificate", 4);
+  has("ssl_options", "binding_options", "BindingOptions", 2);
   has("settings", "url_groups", "UrlGroupOptions", 7);
   has("rate_limit", "rate_limits", "RateRule", 8);
   has("response_cache", "response_cache", "ResponseCacheOptions", 3);
@@ -293,8 +297,8 @@ TEST(Schema, HasTheBoundsOfTheServersTimes) {
     }
   }
   // Of tcp_keep_alive, heartbeat and watchdog five, of authentication eight, of API keys two, of
-  // the response cache one.
-  EXPECT_EQ(seen, 16u);
+  // the response cache one, of binding_options one.
+  EXPECT_EQ(seen, 17u);
 }
 
 TEST(Schema, HasTheBoundsOfARateLimit) {

@@ -127,7 +127,7 @@ void append_origin(const http::RequestHead& head, const ForwardedBy& by, bool tr
     }
     out.append(ip.empty() ? std::string_view("unknown") : std::string_view(ip)).append("\r\n"sv);
   }
-  if (!has_proto && !is_said(kProto)) add(out, kProto, "http");
+  if (!has_proto && !is_said(kProto)) add(out, kProto, by.secure ? "https" : "http");
   if (!has_host && !head.host.empty() && !is_said(kHost)) add(out, kHost, head.host);
   if (is_said(kForwarded)) return;
   out.append(kForwarded).append(": "sv);
@@ -136,7 +136,7 @@ void append_origin(const http::RequestHead& head, const ForwardedBy& by, bool tr
       out.append(before).append(", "sv);
     }
   }
-  out.append("for="sv).append(node_of(ip)).append(";proto=http"sv);
+  out.append("for="sv).append(node_of(ip)).append(by.secure ? ";proto=https"sv : ";proto=http"sv);
   if (!head.host.empty() && is_quotable(head.host)) {
     out.append(";host=\""sv).append(head.host).append("\""sv);
   }

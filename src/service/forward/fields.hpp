@@ -21,6 +21,7 @@ struct ForwardedBy {
   const Headers* own = nullptr;  // sent instead of those of the same name
   bool upgrade = false;          // to a WebSocket
   bool expect = false;           // 100-continue is asked for
+  bool secure = false;           // the client came by https
 };
 
 // Appends complete lines. Without those that are about this connection or its framing, those that

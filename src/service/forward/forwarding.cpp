@@ -204,8 +204,12 @@ bool Forwarding::call_peer(const PeerRef& peer, bool fresh) {
   static const std::vector<api_keys::Network> kNobody;
   static thread_local std::string fields, path;
   fields.clear();
-  const ForwardedBy by{connection.remote, rule_ ? rule_->trusted : kNobody,
-                       wish_ ? &wish_->headers : nullptr, upgrade_, expect_};
+  const ForwardedBy by{connection.remote,
+                       rule_ ? rule_->trusted : kNobody,
+                       wish_ ? &wish_->headers : nullptr,
+                       upgrade_,
+                       expect_,
+                       connection.tls() != nullptr};
   append_request_fields(head, by, fields);
   core::UpstreamRequest request;
   request.method = head.method;
