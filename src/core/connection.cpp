@@ -121,6 +121,12 @@ void WebSocket::forget_sent() {
   if (extras && extras->deflate && extras->deflate->deflater) extras->deflate->deflater->reset();
 }
 
+// It has ended: those who keep a handle keep no contexts.
+void WebSocket::drop_contexts() noexcept {
+  Connection::Extras* extras = connection_.extras_.load(std::memory_order_acquire);
+  if (extras) extras->deflate.reset();
+}
+
 std::any& Connection::data() { return extras().data; }
 PoolQueue& Connection::pool_queue() { return extras().pool_queue; }
 

@@ -441,6 +441,7 @@ void WebSocket::on_ended(const Error& why) {
   shard().deflate.closed(sent_window());
   connection_.websocket_flag_.store(false, std::memory_order_release);
   delete std::exchange(incoming_, nullptr);
+  if (deflate_) drop_contexts();
   if (asynchronous_) {
     connection_.home().pending_sends->end_all(connection_);
     shard().ended_sends.tell(shard().session);
