@@ -39,6 +39,30 @@ struct WireDeflate : testing::Test {
   static std::string frame(std::string_view message, bool fin = true) {
     return WsClient::frame(WsClient::kText, packed(message), fin, true, 4);
   }
+  std::uint64_t compressed() { return rig.shard().counters.messages_compressed.get(); }
+  std::uint64_t dropped() { return rig.shard().counters.messages_dropped.get(); }
+  // The queue is full of what its own handler wrote, which is below the threshold.
+  io::SimPeer full() {
+    deflate.threshold = 1000;
+    rig.settings.limits.send_queue_bytes = 20'000;
+    rig.events.websocket.on_message = [](sluice::Connection c, std::string_view) {
+      const std::string small(900, 's');
+      while (c.write_data(small) == SendStatus::queued) continue;
+    };
+    rig.start();
+    io::SimPeer peer = open();
+    peer.set_window(1);
+    peer.send(WsClient::frame(WsClient::kText, "fill"));
+    rig.settle();
+    EXPECT_GE(rig.shard().queued_bytes, 20'000u);
+    return peer;
+  }
+  // Not in one of its own events.
+  SendStatus send(std::string_view text) {
+    SendStatus status = SendStatus::gone;
+    rig.on(0, [&] { status = rig.newest().write_data(text); });
+    return status;
+  }
 
   Rig rig;
   PerMessageDeflate& deflate = rig.settings.extensions.permessage_deflate;
@@ -61,6 +85,61 @@ TEST_F(WireDeflate, ContextsEndWithTheWebSocket) {
   EXPECT_FALSE(kept.is_open());
   core::DeflateContexts& after = core::Connection::of(kept)->deflate_contexts();
   EXPECT_FALSE(after.deflater || after.inflater);
+}
+
+// --- What finds no room is not compressed --------------------------------------------------------
+
+TEST_F(WireDeflate, TheNewestIsDroppedAsItCame) {
+  rig.settings.options.slow_reader = SlowReader::drop_newest;
+  io::SimPeer peer = full();
+  EXPECT_EQ(send(large), SendStatus::would_block);
+  EXPECT_EQ(send("short"), SendStatus::would_block);
+  EXPECT_EQ(dropped(), 2u);
+  EXPECT_EQ(compressed(), 0u);
+  EXPECT_EQ(rig.shard().counters.slow_readers.get(), 1u);
+}
+
+TEST_F(WireDeflate, WhoIsTooSlowIsClosedWithoutCompressing) {
+  io::SimPeer peer = full();
+  EXPECT_EQ(send(large), SendStatus::would_block);
+  EXPECT_EQ(send(large), SendStatus::gone);
+  rig.settle();
+  EXPECT_EQ(compressed(), 0u);
+  EXPECT_EQ(rig.count_errors(Errc::slow_reader), 1u);
+}
+
+TEST_F(WireDeflate, TheOldestMakesRoomForWhatIsCompressed) {
+  rig.settings.options.slow_reader = SlowReader::drop_oldest;
+  io::SimPeer peer = full();
+  // What its own handler has written is not taken back.
+  EXPECT_EQ(send(large), SendStatus::would_block);
+  EXPECT_EQ(compressed(), 1u);
+}
+
+TEST_F(WireDeflate, WhereNoneWaitItIsDroppedAsItCame) {
+  rig.settings.queue.text = QueueLevel::none;
+  rig.settings.options.slow_reader = SlowReader::drop_newest;
+  io::SimPeer peer = full();
+  EXPECT_EQ(send(large), SendStatus::would_block);
+  EXPECT_EQ(dropped(), 1u);
+  EXPECT_EQ(compressed(), 0u);
+  EXPECT_EQ(rig.shard().counters.slow_readers.get(), 0u);
+}
+
+// The one before makes room for it.
+TEST_F(WireDeflate, TheLastThatWaitsIsCompressed) {
+  rig.settings.queue.text = QueueLevel::last;
+  rig.start();
+  io::SimPeer peer = open();
+  peer.set_window(1);
+  EXPECT_EQ(send("under way"), SendStatus::queued);
+  rig.settle();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(send(large), SendStatus::queued);
+  EXPECT_EQ(dropped(), 2u);
+  EXPECT_EQ(compressed(), 3u);
+  peer.open_window(1 << 20);
+  rig.settle();
+  EXPECT_EQ(take_frames(peer).size(), 2u);
 }
 
 }  // namespace
