@@ -113,12 +113,12 @@ DeflateContexts& Connection::deflate_contexts() {
   return *contexts;
 }
 
-// Here, because this looks without making anything: the peer gets, or has missed, a compressed
+// Here, because these look without making anything: the peer gets, or has missed, a compressed
 // message that is not our context's, so that what comes next refers to nothing before it.
 void WebSocket::forget_sent() {
   if (!connection_.destination().deflate->server_context_takeover) return;
   const Connection::Extras* extras = connection_.extras_.load(std::memory_order_relaxed);
-  if (extras && extras->deflate && extras->deflate->deflater) extras->deflate->deflater->reset();
+  if (extras && extras->deflate) extras->deflate->stale = true;
 }
 
 // It has ended: those who keep a handle keep no contexts.

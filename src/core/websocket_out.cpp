@@ -190,7 +190,10 @@ void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::
   if (deflate_) [[unlikely]] {
     std::size_t at = 0;
     for (std::uint32_t size : sizes) {
-      if (is_compressed(run.subspan(at, size))) forget_sent();
+      if (is_compressed(run.subspan(at, size))) {
+        forget_sent();
+        break;
+      }
       at += size;
     }
   }

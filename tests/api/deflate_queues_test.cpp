@@ -173,12 +173,22 @@ TEST_P(DeflateQueues, SettingsAreJudgedByName) {
   }
 }
 
+// Of a message that refers to none before it.
+std::size_t size_alone(std::string_view message, const coding::DeflateOptions& options) {
+  std::string out(message.size() + ws::kDeflateTail, '\0');
+  return ws::deflate_message(*coding::Deflater::make(options), as_bytes(message),
+                             std::as_writable_bytes(std::span(out)))
+      .size();
+}
+
 TEST_P(DeflateQueues, MayChangeWhileTheServerRuns) {
   allow_takeover();
+  deflate().level = 1;
   Running running = start();
   DeflateClient before = open();
   ASSERT_TRUE(before.send(item(1)));
   ASSERT_EQ(before.read(), item(1));
+  EXPECT_EQ(before.size, size_alone(item(1), {12, 1, 5}));
   Settings next = server;
   PerMessageDeflate& settings = next.extensions.permessage_deflate;
   settings.level = 9;
@@ -186,6 +196,12 @@ TEST_P(DeflateQueues, MayChangeWhileTheServerRuns) {
   settings.server_max_window_bits = 10;
   settings.threshold = 1000;
   ASSERT_TRUE(server.apply(next));
+  // Its context is made anew, and refers to nothing.
+  const std::string text = item(1, 1500);
+  ASSERT_TRUE(before.send(text));
+  ASSERT_EQ(before.read(), text);
+  EXPECT_EQ(before.size, size_alone(text, {12, 9, 9}));
+  EXPECT_NE(before.size, size_alone(text, {12, 1, 5}));
   DeflateClient after = open();
   EXPECT_NE(after.answer.find("server_max_window_bits=10"), std::string::npos);
   for (DeflateClient* client : {&before, &after}) {
