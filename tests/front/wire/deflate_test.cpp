@@ -39,6 +39,7 @@ struct WireDeflate : testing::Test {
   static std::string frame(std::string_view message, bool fin = true) {
     return WsClient::frame(WsClient::kText, packed(message), fin, true, 4);
   }
+  std::size_t memory() { return rig.engine().blocks().bytes_in_use(); }
   std::uint64_t compressed() { return rig.shard().counters.messages_compressed.get(); }
   std::uint64_t dropped() { return rig.shard().counters.messages_dropped.get(); }
   // The queue is full of what its own handler wrote, which is below the threshold.
@@ -68,6 +69,37 @@ struct WireDeflate : testing::Test {
   PerMessageDeflate& deflate = rig.settings.extensions.permessage_deflate;
   const std::string large = std::string(5000, 'l');
 };
+
+// A few bytes have become many: they are let go with the mistake, not with the connection.
+TEST_F(WireDeflate, AfterAMistakeNothingOfAMessageIsKept) {
+  rig.start();
+  io::SimPeer peer = open();
+  const std::size_t before = memory();
+  peer.send(frame(std::string(500'000, 'x'), false));
+  rig.settle();
+  EXPECT_GE(memory(), before + 500'000);
+  peer.send("\xff\xff");
+  rig.settle();
+  ASSERT_EQ(take_frames(peer).back().opcode, WsClient::kClose);
+  EXPECT_EQ(rig.loop().connections(), 1u);  // until the peer has ended its side
+  EXPECT_LE(memory(), before);
+  // What comes all the same is dropped.
+  peer.send(frame(std::string(500'000, 'x'), false));
+  rig.settle();
+  EXPECT_LE(memory(), before);
+}
+
+TEST_F(WireDeflate, OverTheLimitNothingOfAMessageIsKept) {
+  rig.settings.limits.message_bytes = 500'000;
+  rig.start();
+  io::SimPeer peer = open();
+  const std::size_t before = memory();
+  peer.send(frame(std::string(500'001, 'x')));
+  rig.settle();
+  EXPECT_EQ(take_frames(peer).back().close_code(), 1009);
+  EXPECT_EQ(rig.loop().connections(), 1u);
+  EXPECT_LE(memory(), before);
+}
 
 // An application may keep the handle for as long as it likes.
 TEST_F(WireDeflate, ContextsEndWithTheWebSocket) {
