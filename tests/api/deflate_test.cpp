@@ -3,6 +3,7 @@
 // RFC 7692. Layer: tests.
 #include <gtest/gtest.h>
 
+#include <any>
 #include <atomic>
 #include <deque>
 #include <mutex>
@@ -282,6 +283,39 @@ TEST_P(Deflate, ChannelsAndFilters) {
   }
   for (const std::string& id : ids) server.broadcast(item(3), {.include = id});
   for (DeflateClient* client : {&first, &second, &plain}) EXPECT_EQ(client->read(), item(3));
+}
+
+// --- Handlers on other threads -------------------------------------------------------------------
+
+// What a handler on the pool keeps with the connection is made beside the shard's contexts.
+TEST_P(Deflate, DataOfHandlersAndContextsAreMadeAtTheSameTime) {
+  allow_takeover();
+  server.on_connect = [this](Connection connection) {
+    connection.data() = std::string("of this connection");
+    events.tell("connect");
+  };
+  server.on_message = [](Connection connection, std::string_view text) {
+    const auto* data = std::any_cast<std::string>(&connection.data());
+    EXPECT_TRUE(data && *data == "of this connection");
+    connection.write_data(text);
+  };
+  Running running = start();
+  for (int round = 0; round < 10; ++round) {
+    std::deque<DeflateClient> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.emplace_back(port, kOffer);
+      ASSERT_TRUE(clients.back().send(item(i)));  // on_connect may not have run yet
+      server.broadcast(item(50));
+    }
+    for (int i = 0; i < 4; ++i) {
+      bool answered = false;
+      while (!answered) {
+        const std::string text = clients[std::size_t(i)].read();
+        ASSERT_TRUE(text == item(i) || text == item(50)) << text;
+        answered = text == item(i);
+      }
+    }
+  }
 }
 
 // --- Errors and limits ---------------------------------------------------------------------------
