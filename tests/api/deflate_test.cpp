@@ -5,6 +5,7 @@
 
 #include <any>
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <string>
@@ -285,7 +286,35 @@ TEST_P(Deflate, ChannelsAndFilters) {
   for (DeflateClient* client : {&first, &second, &plain}) EXPECT_EQ(client->read(), item(3));
 }
 
-// --- Handlers on other threads -------------------------------------------------------------------
+// --- What becomes of sends -----------------------------------------------------------------------
+
+// Results are of messages as they were handed in; what is waited for are their bytes as they leave.
+TEST_P(Deflate, AsynchronousSendsAndThoseThatWait) {
+  allow_takeover();
+  server.asynchronous = true;
+  Told<SendResult> results;
+  server.on_asynchronous = [&](Connection, const SendResult& result) { results.tell(result); };
+  Running running = start();
+  DeflateClient client = open();
+  Connection connection = next_connection();
+  for (int i = 0; i < 20; ++i) {
+    const std::string sent = item(i, 300 + 2000 * std::size_t(i)), waited = item(i, 700);
+    ASSERT_EQ(connection.write_data(sent, SendTag{std::uint64_t(i)}), SendStatus::queued);
+    ASSERT_TRUE(connection.write_and_wait(waited, kPatience));
+    ASSERT_EQ(client.read(), sent);
+    EXPECT_TRUE(client.was_compressed);
+    ASSERT_EQ(client.read(), waited);
+    EXPECT_TRUE(client.was_compressed);
+  }
+  ASSERT_TRUE(results.wait_for(20));
+  const std::vector<SendResult> all = results.all();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_FALSE(all[i].error);
+    EXPECT_EQ(all[i].tag, i);
+    EXPECT_EQ(all[i].bytes, item(int(i), 300 + 2000 * i).size());
+  }
+  EXPECT_EQ(all.size(), 20u);
+}
 
 // What a handler on the pool keeps with the connection is made beside the shard's contexts.
 TEST_P(Deflate, DataOfHandlersAndContextsAreMadeAtTheSameTime) {
