@@ -171,7 +171,9 @@ struct Options {
 };
 
 // Compressed WebSocket messages (RFC 7692), for clients that offer them. Defaults cost little
-// memory: an idle connection keeps none, and what compresses is shared.
+// memory: an idle connection keeps none, and what compresses is shared. But of a message under way
+// each connection may have limits.message_bytes, and needs a thousandth of that in traffic to get
+// there: with clients that are not trusted, that times limits.connections should fit into memory.
 struct PerMessageDeflate {
   bool enabled = false;
   // Of what we send, and of what clients send: at most 2^N bytes are looked back, 8 to 15; less

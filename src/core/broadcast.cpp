@@ -3,12 +3,12 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "base/shared_bytes.hpp"
 #include "core/broadcast_run.hpp"
+#include "core/compressed_once.hpp"
 #include "core/connection.hpp"
 #include "core/session.hpp"
 #include "core/websocket.hpp"
@@ -149,27 +149,6 @@ Bytes compress(unsigned window_bits, Shard& shard, Bytes payload, base::BlockRef
 
 }  // namespace
 
-// One broadcast's message, compressed by the first shard that needs it so. Another that needs the
-// same meanwhile waits as long as it would have taken itself.
-class CompressedOnce {
- public:
-  // Thread: a shard's. Empty: it goes as it is. Lives as long as this.
-  Bytes of(unsigned window_bits, Shard& shard, Bytes payload) {
-    std::lock_guard lock(mutex_);
-    auto& [made, bytes] = all_[window_bits];
-    if (!made) {
-      base::BlockRef packed;
-      bytes = as_text(compress(window_bits, shard, payload, packed));
-      made = true;
-    }
-    return as_bytes(bytes);
-  }
-
- private:
-  std::mutex mutex_;
-  std::array<std::pair<bool, std::string>, 16> all_;
-};
-
 class BroadcastSum {
  public:
   BroadcastSum(const ServerSession& session, std::uint64_t tag) : session_(session), tag_(tag) {}
@@ -216,8 +195,8 @@ class Variants {
       return variant.framed;
     }
     base::BlockRef packed;
-    const Bytes bytes = filter_.compressed ? filter_.compressed->of(window_bits, shard_, payload_)
-                                           : compress(window_bits, shard_, payload_, packed);
+    const auto make = [&] { return compress(window_bits, shard_, payload_, packed); };
+    const Bytes bytes = filter_.compressed ? filter_.compressed->of(window_bits, make) : make();
     variant.plain = bytes.empty();
     if (variant.plain) return of(0);
     variant.framed = frame_on(shard_, opcode_, bytes, filter_.fragment_size, true);

@@ -83,27 +83,27 @@ bool Connection::enter_group(const UrlGroupView& group) {
 }
 
 void Connection::leave_groups() {
-  Extras* extras = extras_.load(std::memory_order_relaxed);
+  Extras* extras = extras_.load(std::memory_order_acquire);
   if (!extras) return;
   for (const auto& group : extras->groups) group->leave();
   extras->groups.clear();
 }
 
 void Connection::charge(const std::shared_ptr<Bandwidth>& group) {
-  if (group || extras_.load(std::memory_order_relaxed)) extras().bandwidth = group;
+  if (group || extras_.load(std::memory_order_acquire)) extras().bandwidth = group;
   paced_ = group || shard().settings().bandwidth;
 }
 
 const std::shared_ptr<Bandwidth>& Connection::bandwidth() const {
   static const std::shared_ptr<Bandwidth> kNone;
-  const Extras* extras = extras_.load(std::memory_order_relaxed);
+  const Extras* extras = extras_.load(std::memory_order_acquire);
   return extras ? extras->bandwidth : kNone;
 }
 
 void Connection::limit_messages(std::uint64_t bytes) { extras().message_bytes = bytes; }
 
 std::uint64_t Connection::message_bytes() const {
-  const Extras* extras = extras_.load(std::memory_order_relaxed);
+  const Extras* extras = extras_.load(std::memory_order_acquire);
   return extras ? extras->message_bytes : 0;
 }
 
@@ -113,12 +113,18 @@ DeflateContexts& Connection::deflate_contexts() {
   return *contexts;
 }
 
-// Here, because this looks without making anything: the peer gets, or has missed, a compressed
+// Here, because these look without making anything: the peer gets, or has missed, a compressed
 // message that is not our context's, so that what comes next refers to nothing before it.
 void WebSocket::forget_sent() {
   if (!connection_.destination().deflate->server_context_takeover) return;
-  const Connection::Extras* extras = connection_.extras_.load(std::memory_order_relaxed);
-  if (extras && extras->deflate && extras->deflate->deflater) extras->deflate->deflater->reset();
+  const Connection::Extras* extras = connection_.extras_.load(std::memory_order_acquire);
+  if (extras && extras->deflate) extras->deflate->stale = true;
+}
+
+// It has ended: those who keep a handle keep no contexts.
+void WebSocket::drop_contexts() noexcept {
+  Connection::Extras* extras = connection_.extras_.load(std::memory_order_acquire);
+  if (extras) extras->deflate.reset();
 }
 
 std::any& Connection::data() { return extras().data; }

@@ -5,6 +5,18 @@
 
 namespace sluice::core {
 
+coding::Deflater* DeflateContexts::deflater_for(const coding::DeflateOptions& wanted) {
+  if (!deflater || options != wanted) {
+    deflater.reset();
+    deflater = coding::Deflater::make(wanted);
+    options = wanted;
+  } else if (stale) {
+    deflater->reset();
+  }
+  stale = false;
+  return deflater.get();
+}
+
 coding::Deflater* DeflatePool::deflater(const coding::DeflateOptions& options) {
   Kept& kept = deflaters_[options.window_bits];
   if (kept.deflater && kept.options == options) {

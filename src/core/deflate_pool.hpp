@@ -16,7 +16,13 @@ namespace sluice::core {
 
 // One WebSocket's own, where messages refer to those before. Each is made when it is needed first.
 struct DeflateContexts {
+  // For the next message: what it remembers is what the peer has, too. One with other options than
+  // before is made anew. Null when memory is out.
+  coding::Deflater* deflater_for(const coding::DeflateOptions& wanted);
+
   std::unique_ptr<coding::Deflater> deflater;
+  coding::DeflateOptions options;                 // of the deflater
+  bool stale = false;                             // the peer's window has gone on without it
   std::unique_ptr<ws::MessageInflater> inflater;  // null while a message has it
 };
 

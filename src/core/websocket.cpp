@@ -334,6 +334,11 @@ void WebSocket::end_quietly() {
 void WebSocket::fail(Errc code) {
   if (failed_ || ended_) return;
   failed_ = true;
+  if (incoming_) {  // may be much, and the peer has time to end its side: nobody reads on
+    incoming_->message.reset();
+    incoming_->kept.reset();
+    incoming_->inflater.reset();
+  }
   shard().session.failed_event(connection_, code);
   int wire = info(code).wire;
   auto close_code = std::uint16_t(wire >= 1000 && wire < 5000 ? wire : 1011);
@@ -441,6 +446,7 @@ void WebSocket::on_ended(const Error& why) {
   shard().deflate.closed(sent_window());
   connection_.websocket_flag_.store(false, std::memory_order_release);
   delete std::exchange(incoming_, nullptr);
+  if (deflate_) drop_contexts();
   if (asynchronous_) {
     connection_.home().pending_sends->end_all(connection_);
     shard().ended_sends.tell(shard().session);

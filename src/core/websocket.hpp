@@ -104,6 +104,7 @@ class WebSocket final : public StreamEvents {
   SendStatus put_compressed(ws::Opcode opcode, Bytes payload, std::size_t fragment_size, bool own,
                             bool promised);
   void forget_sent();
+  void drop_contexts() noexcept;
   void deliver(base::Block& block, ws::Opcode opcode, Bytes message);
   void deliver_fragment(base::Block& block, ws::Opcode opcode, Bytes fragment, bool more);
   // Runs `call` where handlers run; `block` is kept until it has returned.

@@ -90,9 +90,7 @@ WebSocket::Packed WebSocket::pack(Bytes payload, bool refers) {
   coding::Deflater* deflater = nullptr;
   if (agreed.server_context_takeover && refers) {
     try {
-      auto& kept = connection_.deflate_contexts().deflater;
-      if (!kept) kept = coding::Deflater::make(options);
-      deflater = kept.get();
+      deflater = connection_.deflate_contexts().deflater_for(options);
     } catch (const std::bad_alloc&) {  // it goes as it is
     }
   } else {

@@ -98,14 +98,23 @@ SendStatus WebSocket::put_compressed(ws::Opcode opcode, Bytes payload, std::size
   Shard& here = shard();
   const SessionSettings& settings = here.settings();
   const Marks kind = opcode == ws::Opcode::text ? kText : kBinary;
-  const bool full = connection_.queued() >= settings.limits.send_queue_bytes;
-  // What finds no room anyway is not compressed for nothing.
-  if (own && full && !promised) return SendStatus::would_block;
-  // A message that may be taken back must not be one that later ones refer to.
-  const bool keeps = own || (settings.options.slow_reader != SlowReader::drop_oldest &&
-                             !(kind & settings.last_waits));
   here.broadcasts.hand_out();  // they may be compressed, too: what is remembered is forgotten then
   if (!can_send()) return SendStatus::gone;
+  const bool drops_oldest = settings.options.slow_reader == SlowReader::drop_oldest;
+  const bool last_waits = (kind & settings.last_waits) != 0;
+  const std::size_t queued = connection_.queued();
+  const bool full = queued > 0 && queued >= settings.limits.send_queue_bytes;
+  // What finds no room anyway is not compressed for nothing. Of the last that waits the queue says
+  // more only when its size is known.
+  if (own) {
+    if (full && !promised) return SendStatus::would_block;
+  } else if (!last_waits) {
+    if ((settings.few_wait & kind) && !may_wait(kind, payload.size()))
+      return SendStatus::would_block;
+    if (full && !drops_oldest && !payload.empty() && !make_room(1)) return SendStatus::would_block;
+  }
+  // A message that may be taken back must not be one that later ones refer to.
+  const bool keeps = own || !(drops_oldest || last_waits);
   const Packed packed = pack(payload, keeps);
   if (!packed.block) return put_bytes(opcode, payload, fragment_size, own, promised, false, own);
   const SendStatus status =
@@ -181,7 +190,10 @@ void WebSocket::send_frames(base::Block& block, Bytes run, std::span<const std::
   if (deflate_) [[unlikely]] {
     std::size_t at = 0;
     for (std::uint32_t size : sizes) {
-      if (is_compressed(run.subspan(at, size))) forget_sent();
+      if (is_compressed(run.subspan(at, size))) {
+        forget_sent();
+        break;
+      }
       at += size;
     }
   }

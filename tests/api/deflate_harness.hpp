@@ -44,6 +44,10 @@ class DeflateClient {
   }
   // In fragments, with a ping between every two.
   bool send_pieces(std::string_view message, std::size_t piece) {
+    return socket.send(pieces(message, piece));
+  }
+  // The same as bytes, for another client that has agreed on the same and has sent nothing yet.
+  std::string pieces(std::string_view message, std::size_t piece) {
     const std::string all = packed(message);
     std::string wire;
     for (std::size_t at = 0; at < all.size(); at += piece) {
@@ -52,7 +56,7 @@ class DeflateClient {
                               all.substr(at, piece), last, true, first ? kCompressed : 0);
       if (!last) wire += WsClient::frame(WsClient::kPing, "p");
     }
-    return socket.send(wire);
+    return wire;
   }
 
   // The next message, inflated if it came so; as WsClient::read() says at the end.
@@ -125,6 +129,8 @@ class DeflateTest : public WsTest {
     deflate().server_no_context_takeover = deflate().client_no_context_takeover = false;
   }
   DeflateClient open(std::string_view offer = kOffer) { return DeflateClient(port, offer); }
+  // What is told afterwards was told while it ran.
+  static void stop(Running) {}
   static std::string item(int number, std::size_t size = 600) {
     std::string text;
     while (text.size() < size) {

@@ -3,10 +3,11 @@
 // RFC 7692. Layer: tests.
 #include <gtest/gtest.h>
 
+#include <any>
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,6 +81,7 @@ TEST_P(Deflate, MessagesComeAndGo) {
       }
     }
   }
+  stop(std::move(running));  // nothing is told any more
   EXPECT_EQ(errors.size(), 0u);
 }
 
@@ -237,6 +239,7 @@ TEST_P(Deflate, MessagesBroadcastsAndSendsOfOtherThreadsAlternate) {
       for (DeflateClient& client : clients) ASSERT_EQ(client.read(), "short");
     }
   }
+  stop(std::move(running));  // nothing is told any more
   EXPECT_EQ(errors.size(), 0u);
 }
 
@@ -281,6 +284,67 @@ TEST_P(Deflate, ChannelsAndFilters) {
   }
   for (const std::string& id : ids) server.broadcast(item(3), {.include = id});
   for (DeflateClient* client : {&first, &second, &plain}) EXPECT_EQ(client->read(), item(3));
+}
+
+// --- What becomes of sends -----------------------------------------------------------------------
+
+// Results are of messages as they were handed in; what is waited for are their bytes as they leave.
+TEST_P(Deflate, AsynchronousSendsAndThoseThatWait) {
+  allow_takeover();
+  server.asynchronous = true;
+  Told<SendResult> results;
+  server.on_asynchronous = [&](Connection, const SendResult& result) { results.tell(result); };
+  Running running = start();
+  DeflateClient client = open();
+  Connection connection = next_connection();
+  for (int i = 0; i < 20; ++i) {
+    const std::string sent = item(i, 300 + 2000 * std::size_t(i)), waited = item(i, 700);
+    ASSERT_EQ(connection.write_data(sent, SendTag{std::uint64_t(i)}), SendStatus::queued);
+    ASSERT_TRUE(connection.write_and_wait(waited, kPatience));
+    ASSERT_EQ(client.read(), sent);
+    EXPECT_TRUE(client.was_compressed);
+    ASSERT_EQ(client.read(), waited);
+    EXPECT_TRUE(client.was_compressed);
+  }
+  ASSERT_TRUE(results.wait_for(20));
+  const std::vector<SendResult> all = results.all();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_FALSE(all[i].error);
+    EXPECT_EQ(all[i].tag, i);
+    EXPECT_EQ(all[i].bytes, item(int(i), 300 + 2000 * i).size());
+  }
+  EXPECT_EQ(all.size(), 20u);
+}
+
+// What a handler on the pool keeps with the connection is made beside the shard's contexts.
+TEST_P(Deflate, DataOfHandlersAndContextsAreMadeAtTheSameTime) {
+  allow_takeover();
+  server.on_connect = [this](Connection connection) {
+    connection.data() = std::string("of this connection");
+    events.tell("connect");
+  };
+  server.on_message = [](Connection connection, std::string_view text) {
+    const auto* data = std::any_cast<std::string>(&connection.data());
+    EXPECT_TRUE(data && *data == "of this connection");
+    connection.write_data(text);
+  };
+  Running running = start();
+  for (int round = 0; round < 10; ++round) {
+    std::deque<DeflateClient> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.emplace_back(port, kOffer);
+      ASSERT_TRUE(clients.back().send(item(i)));  // on_connect may not have run yet
+      server.broadcast(item(50));
+    }
+    for (int i = 0; i < 4; ++i) {
+      bool answered = false;
+      while (!answered) {
+        const std::string text = clients[std::size_t(i)].read();
+        ASSERT_TRUE(text == item(i) || text == item(50)) << text;
+        answered = text == item(i);
+      }
+    }
+  }
 }
 
 // --- Errors and limits ---------------------------------------------------------------------------
@@ -349,8 +413,10 @@ TEST_P(Deflate, BombsEndAtTheLimit) {
   ASSERT_TRUE(whole.socket.send(
       WsClient::frame(WsClient::kBinary, bomb, true, true, DeflateClient::kCompressed)));
   EXPECT_EQ(whole.socket.read_close(), 1009);
+  // It may be over before all is sent, but not before any: all is compressed by then.
+  const std::string in_pieces = packer.pieces(large, 1000);
   DeflateClient pieces = open("permessage-deflate");
-  pieces.send_pieces(large, 1000);  // it may be over before all is sent
+  pieces.socket.send(in_pieces);
   EXPECT_EQ(pieces.socket.read_close(), 1009);
   // And the limit itself is none.
   DeflateClient fits = open(), over = open();
@@ -358,6 +424,7 @@ TEST_P(Deflate, BombsEndAtTheLimit) {
   EXPECT_TRUE(told(std::to_string(kLimit) + " bytes"));
   ASSERT_TRUE(over.send(std::string(kLimit + 1, 'x'), WsClient::kBinary));
   EXPECT_EQ(over.read(), "(close 1009)");
+  ASSERT_TRUE(errors.wait_for(3));  // a pool may tell of them after the Close has come
   EXPECT_EQ(errors.all(), std::vector<Errc>(3, Errc::ws_message_too_big));
 }
 
@@ -373,125 +440,6 @@ TEST_P(Deflate, GroupsHaveALimitOfTheirOwn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Api, Deflate, engines_and_dispatches(), name_of);
-
-// --- Who reads slowly, and what changes ----------------------------------------------------------
-
-class DeflateQueues : public DeflateTest {};
-
-// A client that does not read loses whole messages; those that reach it can be inflated all the
-// same, though others were compressed between them that never came.
-TEST_P(DeflateQueues, WhatIsDroppedIsReferredToByNothing) {
-  allow_takeover();
-  server.options.slow_reader = SlowReader::drop_oldest;
-  server.limits.send_queue_bytes = 200'000;
-  server.timeouts.min_send_rate = 0;
-  Running running = start();
-  DeflateClient client = open();
-  Connection connection = next_connection();
-  ASSERT_TRUE(client.send(item(0)));  // an answer that the next could refer to
-  ASSERT_EQ(client.read(), item(0));
-  std::vector<std::string> sent;
-  for (unsigned i = 0; server.counters().messages_dropped < 50; ++i) {
-    ASSERT_LT(i, 3000u);
-    // Each begins as the one before it has ended.
-    sent.push_back(pattern(300, i) + pattern(20'000, i % 50 + 5000) + pattern(300, i + 1));
-    if (i % 3 != 0) {  // two in a row: the second could refer to the first
-      ASSERT_EQ(connection.write_data(sent.back()), SendStatus::queued);
-    } else {
-      server.broadcast(sent.back());
-    }
-    // Not further ahead of the server than what it drops. The first answer was a message, too.
-    ASSERT_TRUE(eventually([&] {
-      const Counters now = server.counters();
-      return now.messages_sent + now.messages_dropped >= i + 2;
-    }));
-  }
-  std::size_t at = 0, came = 0;
-  for (const int last : {1, 2}) {
-    ASSERT_TRUE(client.send(item(last)));
-    for (std::string text = client.read(); text != item(last); text = client.read(), ++came) {
-      while (at < sent.size() && sent[at] != text) ++at;
-      ASSERT_LT(at, sent.size()) << "of " << text.size() << " bytes, " << text.substr(0, 40);
-    }
-  }
-  EXPECT_LT(came, sent.size());
-}
-
-// The budget is of what waits, not of what was handed in.
-TEST_P(DeflateQueues, CompressedBytesCount) {
-  server.shards = 1;
-  server.limits.send_queue_bytes = 100'000;
-  const std::string large(101'000, 'x');
-  server.on_message = [&](Connection, std::string_view) {
-    const auto other = connections.take();  // the first of them
-    for (int i = 0; i < 50; ++i) EXPECT_EQ(other->write_data(large), SendStatus::queued);
-  };
-  Running running = start();
-  DeflateClient client = open();
-  WsClient asks = ws();
-  ASSERT_TRUE(asks.text("go"));
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(client.read() == large) << i;
-  EXPECT_EQ(server.counters().slow_readers, 0u);
-}
-
-TEST_P(DeflateQueues, SettingsAreJudgedByName) {
-  Running running = start();
-  using P = PerMessageDeflate;
-  struct Bad {
-    std::uint32_t P::*member;
-    std::uint32_t value;
-    const char* name;
-  };
-  for (const Bad& bad :
-       {Bad{&P::server_max_window_bits, 7, "server_max_window_bits"},
-        Bad{&P::server_max_window_bits, 16, "server_max_window_bits"},
-        Bad{&P::client_max_window_bits, 7, "client_max_window_bits"},
-        Bad{&P::client_max_window_bits, 16, "client_max_window_bits"}, Bad{&P::level, 0, "level"},
-        Bad{&P::level, 10, "level"}, Bad{&P::memory_level, 0, "memory_level"},
-        Bad{&P::memory_level, 10, "memory_level"}}) {
-    Settings next = server;
-    next.extensions.permessage_deflate.*bad.member = bad.value;
-    const auto applied = server.apply(next);
-    ASSERT_FALSE(applied);
-    EXPECT_EQ(applied.error().code, Errc::bad_setting);
-    EXPECT_TRUE(applied.error().detail.starts_with("extensions.permessage_deflate." +
-                                                   std::string(bad.name) + " must"))
-        << applied.error().detail;
-  }
-}
-
-TEST_P(DeflateQueues, MayChangeWhileTheServerRuns) {
-  allow_takeover();
-  Running running = start();
-  DeflateClient before = open();
-  ASSERT_TRUE(before.send(item(1)));
-  ASSERT_EQ(before.read(), item(1));
-  Settings next = server;
-  PerMessageDeflate& settings = next.extensions.permessage_deflate;
-  settings.level = 9;
-  settings.memory_level = 9;
-  settings.server_max_window_bits = 10;
-  settings.threshold = 1000;
-  ASSERT_TRUE(server.apply(next));
-  DeflateClient after = open();
-  EXPECT_NE(after.answer.find("server_max_window_bits=10"), std::string::npos);
-  for (DeflateClient* client : {&before, &after}) {
-    ASSERT_TRUE(client->send(item(2, 2000)));
-    ASSERT_EQ(client->read(), item(2, 2000));
-    EXPECT_TRUE(client->was_compressed);
-    ASSERT_TRUE(client->send(item(3)));
-    ASSERT_EQ(client->read(), item(3));
-    EXPECT_FALSE(client->was_compressed);
-  }
-  settings.enabled = false;
-  ASSERT_TRUE(server.apply(next));
-  EXPECT_EQ(open().answer, "");
-  ASSERT_TRUE(before.send(item(4, 2000)));  // what was agreed upon stays
-  EXPECT_EQ(before.read(), item(4, 2000));
-  EXPECT_TRUE(before.was_compressed);
-}
-
-INSTANTIATE_TEST_SUITE_P(Api, DeflateQueues, engines(), name_of);
 
 }  // namespace
 }  // namespace sluice::test

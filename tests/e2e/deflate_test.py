@@ -109,10 +109,12 @@ class Python(unittest.TestCase):
             for message in ("x" * (MOST + 1), "x" * (100 << 20), pieces(),
                             b"\0" * (100 << 20)):
                 async with connect(program, client_max_window_bits=True) as client:
+                    receiving = asyncio.ensure_future(client.recv())  # while it is being sent
+                    # The Close may come before all is sent.
+                    with contextlib.suppress(ConnectionClosed, InvalidState):
+                        await client.send(message)
                     with self.assertRaises(ConnectionClosed) as closed:
-                        with contextlib.suppress(InvalidState):  # the Close came before all was sent
-                            await client.send(message)
-                        await client.recv()
+                        await receiving
                     self.assertEqual(closed.exception.rcvd.code, 1009)
             for frame, code in ((b"\xc1\x83\0\0\0\0\xff\xff\xff", 1007),  # no DEFLATE
                                 (b"\xc9\x80\0\0\0\0", 1002),              # RSV1 on a ping

@@ -217,6 +217,11 @@ TEST(PermessageDeflate, TheNextMessageMayReferToTheOneBefore) {
   EXPECT_EQ(message_of(*inflater, wire("f2 48 cd c9 c9 07 00"), {}, 100), "Hello");
   inflater->begin(true, kMuch);
   EXPECT_EQ(message_of(*inflater, wire("f2 00 11 00 00"), {}, 100), "Hello");
+  // Also behind a final block.
+  inflater->begin(true, kMuch);
+  EXPECT_EQ(message_of(*inflater, wire("f3 48 cd c9 c9 07 00 00"), {}, 100), "Hello");
+  inflater->begin(true, kMuch);
+  EXPECT_EQ(message_of(*inflater, wire("f2 00 11 00 00"), {}, 100), "Hello");
   inflater->reset();
   inflater->begin(true, kMuch);
   EXPECT_EQ(message_of(*inflater, wire("f2 00 11 00 00"), {}, 100), error(Errc::ws_bad_deflate));
