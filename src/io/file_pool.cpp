@@ -25,17 +25,28 @@ namespace sluice::io {
 struct FilePool::State {
   static constexpr std::size_t kMost = 65536;
 
-  std::mutex mutex;
-  std::condition_variable changed;
+  // An idle thread. The one that went to sleep last is called first: its caches are warm.
+  struct Sleeper {
+    std::condition_variable woken;
+    bool called = false;
+  };
+
+  std::mutex mutex;  // of all below
   std::deque<base::Task> jobs;
   bool ending = false;
+  std::deque<Sleeper> sleepers;  // one for each thread
+  std::vector<Sleeper*> asleep;  // has room for all
   std::vector<std::thread> threads;
 
-  void run() {
+  void run(Sleeper& self) {
     std::unique_lock lock(mutex);
     while (true) {
-      changed.wait(lock, [this] { return ending || !jobs.empty(); });
-      if (jobs.empty()) return;
+      while (jobs.empty()) {
+        if (ending) return;
+        self.called = false;
+        asleep.push_back(&self);
+        self.woken.wait(lock, [&self] { return self.called; });
+      }
       base::Task job = std::move(jobs.front());
       jobs.pop_front();
       lock.unlock();
@@ -44,12 +55,23 @@ struct FilePool::State {
       lock.lock();
     }
   }
+  // With the lock held. Null: nobody sleeps.
+  Sleeper* call_one() {
+    if (asleep.empty()) return nullptr;
+    Sleeper* const last = asleep.back();
+    asleep.pop_back();
+    last->called = true;
+    return last;
+  }
 };
 
 FilePool::FilePool(std::size_t threads) : state_(std::make_unique<State>()) {
   const base::SignalsBlocked blocked;
-  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
-    state_->threads.emplace_back([state = state_.get()] { state->run(); });
+  const std::size_t count = std::max<std::size_t>(threads, 1);
+  state_->sleepers.resize(count);
+  state_->asleep.reserve(count);
+  for (State::Sleeper& one : state_->sleepers) {
+    state_->threads.emplace_back([state = state_.get(), &one] { state->run(one); });
   }
 }
 
@@ -57,18 +79,20 @@ FilePool::~FilePool() {
   {
     std::lock_guard lock(state_->mutex);
     state_->ending = true;
+    while (State::Sleeper* one = state_->call_one()) one->woken.notify_one();
   }
-  state_->changed.notify_all();
   for (std::thread& thread : state_->threads) thread.join();
 }
 
 bool FilePool::submit(base::Task job) {
+  State::Sleeper* called;
   {
     std::lock_guard lock(state_->mutex);
     if (state_->jobs.size() >= State::kMost) return false;
     state_->jobs.push_back(std::move(job));
+    called = state_->call_one();
   }
-  state_->changed.notify_one();
+  if (called) called->woken.notify_one();
   return true;
 }
 

@@ -12,7 +12,8 @@
 namespace sluice::io {
 
 // open, stat, read, write, fsync and rename run here as jobs, in order of arrival over all threads.
-// How a job's result comes back is the job's business (it posts to the shard).
+// Of the idle threads the one is called that has been so for the shortest time. How a job's result
+// comes back is the job's business (it posts to the shard).
 class FilePool {
  public:
   explicit FilePool(std::size_t threads);

@@ -1,9 +1,13 @@
 // tests/api/upload_test.cpp - files of clients go to the disk as they arrive, whole or not at all.
 //
 // Layer: tests.
+#include <sys/stat.h>
+
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "api/upload_harness.hpp"
@@ -23,6 +27,47 @@ TEST_P(Uploading, FilesGoToTheDisk) {
   EXPECT_TRUE(text_of(dir / "two.bin") == large);
   EXPECT_EQ(post(part("name=f; filename=one.txt", "again") + "--B--").body,
             "f:one.txt:one (1).txt;");
+}
+
+// The size of the only file in `folder` that has no name yet; 0: there is none.
+std::uint64_t size_of_unfinished(const std::filesystem::path& folder) {
+  std::uint64_t size = 0;
+  std::error_code gone;  // descriptors come and go meanwhile
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", gone)) {
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    struct stat status {};
+    if (target.starts_with(folder.string() + "/") && ::stat(entry.path().c_str(), &status) == 0 &&
+        S_ISREG(status.st_mode)) {
+      size = std::uint64_t(status.st_size);
+    }
+  }
+  return size;
+}
+
+// A write that ends within a page costs the next one more.
+TEST_P(Uploading, WhatIsWrittenBeforeTheEndIsWholePages) {
+  Running running = start();
+  for (const bool form : {false, true}) {
+    const std::string body = form ? part("name=f; filename=x", large) + "--B--" : large;
+    const std::string whole =
+        request(body, form ? "multipart/form-data; boundary=B" : "application/octet-stream");
+    HttpClient http = client();
+    std::uint64_t before = 0;
+    std::size_t sent = 0;
+    for (const std::size_t now : {900'001u, 900'007u}) {
+      ASSERT_TRUE(http.send(std::string_view(whole).substr(sent, now)));
+      sent += now;
+      EXPECT_TRUE(eventually([&] { return size_of_unfinished(dir.path()) > before; }));
+      before = size_of_unfinished(dir.path());
+      EXPECT_EQ(before % 4096, 0u);
+    }
+    ASSERT_TRUE(http.send(std::string_view(whole).substr(sent)));
+    EXPECT_EQ(http.read().status, 200);
+    const Names names = stored();
+    ASSERT_EQ(names.size(), 1u);
+    EXPECT_TRUE(text_of(dir / *names.begin()) == large);
+    std::filesystem::remove(dir / *names.begin());
+  }
 }
 
 TEST_P(Uploading, ABodyThatIsNoFormIsOneFile) {

@@ -9,9 +9,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -103,6 +106,52 @@ TEST(FilePool, RefusesTheJobThatIsOneTooMany) {
     go.set_value();
   }
   EXPECT_EQ(ran.load(), 65536);
+}
+
+// A job that ends when it is told to, and whose thread can be watched.
+class Held {
+ public:
+  void submit_to(FilePool& pool) {
+    ASSERT_TRUE(pool.submit([this] {
+      began_.set_value(::gettid());
+      go_.get_future().wait();
+      ended_ = true;
+    }));
+    thread_ = began_.get_future().get();
+  }
+  // Returns when its thread waits for the next job.
+  void end() {
+    go_.set_value();
+    while (!ended_) std::this_thread::yield();
+    while (state() != 'S') std::this_thread::yield();
+  }
+  pid_t thread() const { return thread_; }
+
+ private:
+  char state() const {
+    std::ifstream in("/proc/self/task/" + std::to_string(thread_) + "/stat");
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    const std::size_t name_end = text.rfind(") ");
+    return name_end == std::string::npos ? '?' : text[name_end + 2];
+  }
+
+  std::promise<pid_t> began_;
+  std::promise<void> go_;
+  std::atomic<bool> ended_{false};
+  pid_t thread_ = 0;
+};
+
+TEST(FilePool, CallsTheThreadThatWasBusyLast) {
+  std::array<Held, 3> first;  // the pool ends before them
+  std::array<Held, 20> later;
+  FilePool pool(3);
+  for (Held& one : first) one.submit_to(pool);
+  for (const std::size_t i : {2u, 0u, 1u}) first[i].end();
+  for (Held& one : later) {
+    one.submit_to(pool);
+    EXPECT_EQ(one.thread(), first[1].thread());
+    one.end();
+  }
 }
 
 TEST(FilePool, WithoutThreadsThereIsOne) {

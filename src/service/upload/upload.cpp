@@ -211,6 +211,26 @@ bool Upload::copy(Bytes bytes) {
   return true;
 }
 
+// The last `size` bytes of what is written go with the next batch: a write that begins or ends
+// within a page makes the file system look for that page again, and take small ones around it.
+void Upload::keep_rest(std::size_t size) {
+  if (size == 0) return;
+  base::BlockRef block = shard_.blocks.take(kPage);
+  if (!block) return;  // then not
+  batch_.push_back({std::move(block), {}, true});
+  std::byte* const begin = batch_.back().block->data();
+  batch_.back().bytes = {begin, size};
+  batch_size_ = size;
+  while (size > 0) {
+    Bytes& end = written_.back().bytes;
+    const std::size_t now = std::min(size, end.size());
+    size -= now;
+    std::memcpy(begin + size, end.data() + end.size() - now, now);
+    end = end.first(end.size() - now);
+    if (end.empty()) written_.pop_back();
+  }
+}
+
 // On the file pool.
 void Upload::Disk::write() {
   try {
@@ -250,9 +270,10 @@ void Upload::write_out(core::Exchange& exchange, bool last) {
 
 // The last one of a file is waited for.
 void Upload::begin_write(core::Exchange& exchange, bool last) {
+  written_.clear();
   std::swap(written_, batch_);
-  batch_.clear();
   batch_size_ = 0;
+  if (!last) keep_rest(file_.size % kPage);  // which ends where this batch does
   disk_->bytes.clear();
   for (const Part& part : written_) disk_->bytes.push_back(part.bytes);
   disk_->keep = last;

@@ -99,6 +99,8 @@ class Upload final : public core::BodySink {
   static constexpr std::size_t kBatch = 256 * 1024, kRoom = 64 * 1024, kFirstRoom = 16 * 1024;
   // A piece of this size is written from where it was received; it has half of its block at least.
   static constexpr std::size_t kShared = 256 * 1024;
+  // Batches end where pages do, but for the last one of a file.
+  static constexpr std::size_t kPage = 4096;
 
   struct Part {
     base::BlockRef block;
@@ -127,6 +129,7 @@ class Upload final : public core::BodySink {
   void add(core::Exchange& exchange, Bytes bytes);
   bool append(Bytes bytes);
   bool copy(Bytes bytes);
+  void keep_rest(std::size_t size);
   void write_out(core::Exchange& exchange, bool last);
   void begin_write(core::Exchange& exchange, bool last);
   void written(core::Exchange& exchange);
