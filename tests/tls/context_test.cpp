@@ -121,7 +121,8 @@ TEST_F(TlsContext, NewOnesLeaveOldSessionsAlone) {
   const auto after = server_context({.certificates = {named("after", "DNS:localhost")}});
   Talk halfway(before, {}), open(before, {});
   open.run();
-  halfway.feeder.feed(halfway.peer.take().substr(0, 100));
+  const std::string hello = halfway.peer.take();
+  halfway.feeder.feed(hello.substr(0, 100));
   const std::weak_ptr<const tls::Context> old = before;
   before.reset();
   EXPECT_FALSE(old.expired()) << "its sessions keep it";
@@ -129,6 +130,11 @@ TEST_F(TlsContext, NewOnesLeaveOldSessionsAlone) {
   open.run();
   EXPECT_EQ(open.feeder.received, "still here");
   EXPECT_EQ(open.peer.server_subject(), "before");
+  halfway.feeder.feed(hello.substr(100));
+  halfway.peer.give(halfway.feeder.out.take());
+  halfway.run();
+  EXPECT_TRUE(halfway.session->is_open());
+  EXPECT_EQ(halfway.peer.server_subject(), "before");
   Talk next(after, {});
   next.run();
   EXPECT_EQ(next.peer.server_subject(), "after");
