@@ -36,7 +36,7 @@ constexpr const char* kCiphers12 =
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr const char* kCiphers13 =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-constexpr const char* kGroups = "X25519:P-256:P-384";
+constexpr const char* kGroups = "X25519:P-256:P-384:P-521";
 constexpr int kSecurityLevel = 2;  // 112 bits: no SHA-1 signature, no RSA below 2048 bits
 constexpr long kMostCertificateBytes = 32768;  // of a peer's Certificate message
 constexpr int kMostChain = 8;
@@ -433,7 +433,7 @@ void CipherFree::operator()(evp_cipher_st* cipher) const { EVP_CIPHER_free(ciphe
 Context::Context() : parts_(std::make_unique<Parts>()) {}
 Context::~Context() = default;
 
-Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& settings) {
+Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& settings) try {
   const Quietly quietly;
   const std::shared_ptr<Context> made(new Context());
   Parts& parts = *made->parts_;
@@ -463,9 +463,11 @@ Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& set
     return done.error();
   }
   return std::shared_ptr<const Context>(made);
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
-Result<std::shared_ptr<const Context>> Context::client(const ClientSettings& settings) {
+Result<std::shared_ptr<const Context>> Context::client(const ClientSettings& settings) try {
   const Quietly quietly;
   const std::shared_ptr<Context> made(new Context());
   Parts& parts = *made->parts_;
@@ -500,6 +502,8 @@ Result<std::shared_ptr<const Context>> Context::client(const ClientSettings& set
   }
   parts.contexts.push_back(std::move(*plain));
   return std::shared_ptr<const Context>(made);
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
 }  // namespace sluice::tls

@@ -69,7 +69,8 @@ struct ClientSettings {
 
 class Context {
  public:
-  // Errc::bad_setting says which file or setting cannot be used, and what to do.
+  // Errc::bad_setting says which file or setting cannot be used, and what to do;
+  // Errc::out_of_memory.
   static Result<std::shared_ptr<const Context>> server(const ServerSettings& settings);
   static Result<std::shared_ptr<const Context>> client(const ClientSettings& settings);
 

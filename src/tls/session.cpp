@@ -4,7 +4,6 @@
 // more of them than the record that it works on. Layer: tls. Thread: shard.
 #include "tls/session.hpp"
 
-#include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -88,12 +87,6 @@ constexpr std::string_view kMessageInParts = "a handshake message in parts";
 // Of all sessions, as long as the program runs.
 std::atomic<BIO_METHOD*> method = nullptr;
 
-bool is_address(const std::string& text) {
-  std::array<unsigned char, 16> bytes;
-  return ::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
-         ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
-}
-
 // Says whom the certificate must be for. False: that can be nobody, or memory is out.
 bool expect_host(SSL* ssl, const std::string& host) {
   if (is_address(host)) {
@@ -129,7 +122,7 @@ bool Session::prepare() {
 int Session::bio_read(bio_st* bio, char* to, std::size_t size, std::size_t* done) {
   auto& self = *static_cast<Session*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  if (self.is_flooded()) return 0;
+  if (self.is_flooded() || self.is_split()) return 0;
   if (self.first_taken_ < self.first_.size()) {  // it has passed the framing already
     *done = std::min(size, self.first_.size() - self.first_taken_);
     std::memcpy(to, self.first_.data() + self.first_taken_, *done);
@@ -175,6 +168,16 @@ void Session::on_message(int is_ours, int, int type, const void*, std::size_t, s
   auto& self = *static_cast<Session*>(session);
   if (is_ours != 0 || type != SSL3_RT_HANDSHAKE || self.phase_ != Phase::open) return;
   if (!self.is_flooded()) ++self.messages_;
+}
+
+// At the head of a record: whether a message of the client's goes on in it. Until it is whole
+// libssl would seal nothing. A KeyUpdate has 5 bytes, which nobody sends in two records; a client
+// of TLS 1.2 that renegotiates is not heard anyway.
+bool Session::is_split() {
+  if (phase_ == Phase::open && context_->parts().is_server && !framing_.is_inside()) {
+    in_parts_ = in_parts_ || SSL_in_init(ssl_) != 0;
+  }
+  return in_parts_;
 }
 
 // The caller's bytes, for as long as a call lasts.
@@ -361,12 +364,10 @@ std::size_t Session::read(std::span<std::byte> to) {
   return made;
 }
 
-// A handshake message in parts behind the handshake: until it is whole libssl seals nothing. What a
-// client may send there has 5 bytes, and nobody sends them in two records.
 void Session::look_at_messages() {
   if (phase_ != Phase::open) return;
   if (SSL_in_init(ssl_) != 0) {
-    if (context_->parts().is_server || peer_closed_) fail(Reason::bad_record, kMessageInParts);
+    if (peer_closed_) fail(Reason::bad_record, kMessageInParts);  // its rest never comes
   } else if (owes_close_) {
     owes_close_ = false;
     shut_down();
@@ -487,6 +488,7 @@ void Session::judge(int verdict) {
   if (no_memory_) return fail(Reason::out_of_memory, "no room for what has to be sent");
   if (asked_.no_memory) return fail(Reason::out_of_memory, "no room for the name asked for");
   if (hello_too_large_) return fail(Reason::hello_too_large, kHelloTooLarge);
+  if (in_parts_) return fail(Reason::bad_record, kMessageInParts);
   if (is_flooded()) {
     return fail(Reason::bad_record, "more than 32 handshake messages with no data between");
   }

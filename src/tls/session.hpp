@@ -170,6 +170,7 @@ class Session {
   bool seal(Bytes plain);
   bool seal_gathered(std::span<const Bytes>& parts, std::size_t& used, std::size_t size);
   bool is_key_worn();
+  bool is_split();
   bool is_flooded() const { return messages_ > kMostMessages; }
   void judge(int verdict);
   void fail(Reason reason, std::string_view detail) noexcept;
@@ -201,6 +202,7 @@ class Session {
   bool closed_ = false;
   bool owes_close_ = false;  // close() was called, and can_send() was false
   bool hello_too_large_ = false;
+  bool in_parts_ = false;  // a client's message behind the handshake
   bool no_memory_ = false;
   Failure failure_;
 };

@@ -155,8 +155,9 @@ TEST_F(TlsClient, SettingsAndHostsThatDoNotFit) {
             "cannot read /no/ca.pem: No such file or directory");
   EXPECT_EQ(client({.verify_peer = false})->warnings().size(), 1u);
   const auto context = client({.ca_file = ca});
-  for (const std::string& host : {std::string(), std::string("a b"), std::string("*.test"),
-                                  std::string("a\0.test", 7), std::string(300, 'a')}) {
+  for (const std::string& host :
+       {std::string(), std::string("a b"), std::string("*.test"), std::string("a\0.test", 7),
+        std::string(300, 'a'), std::string("127.0.0.1\0x", 11)}) {
     const auto made = tls::Session::connect(context, host);
     EXPECT_EQ(made.error().code, Errc::invalid_argument) << host;
   }

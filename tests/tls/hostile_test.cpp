@@ -4,6 +4,7 @@
 // RFC 8446 sections 4.6, 5.1, 6.1; RFC 5246 section 7.2. Layer: tests.
 #include <gtest/gtest.h>
 
+#include "tls/peer.hpp"
 #include "tls/sealer.hpp"
 
 namespace sluice::test {
@@ -28,7 +29,7 @@ class Hostile : public ::testing::TestWithParam<int> {
 
   struct Talk : test::Talk {
     using test::Talk::Talk;
-    Sealer sealer{peer};
+    Sealer sealer{peer.ssl()};
   };
   std::unique_ptr<Talk> open() const {
     auto talk = std::make_unique<Talk>(context_, PeerOptions{.most = GetParam()});
@@ -118,7 +119,7 @@ TEST_P(Hostile, WhatOthersLeftInTheQueueOfErrorsSaysNothing) {
 TEST(Hostile13, AKeyUpdateInTwoRecords) {
   const Authority authority;
   Talk talk(server_context({.certificates = {{certificate_of(authority.issue())}}}), {});
-  Sealer sealer(talk.peer);
+  Sealer sealer(talk.peer.ssl());
   talk.run();
   talk.feeder.feed(sealer.record(kData, "before") +
                    sealer.record(kHandshake, std::string("\x18\x00\x00\x01", 4)));
@@ -126,6 +127,17 @@ TEST(Hostile13, AKeyUpdateInTwoRecords) {
   const bool sent = send_text(*talk.session, "answer", talk.feeder.out);
   EXPECT_TRUE(sent || talk.session->has_failed()) << "neither sent nor failed";
   EXPECT_EQ(talk.session->failure().reason, Reason::bad_record);
+  EXPECT_EQ(talk.session->failure().detail, "a handshake message in parts");
+}
+
+// The verdict must not depend on how the bytes were cut.
+TEST(Hostile13, AKeyUpdateInTwoRecordsAtOnce) {
+  const Authority authority;
+  Talk talk(server_context({.certificates = {{certificate_of(authority.issue())}}}), {});
+  Sealer sealer(talk.peer.ssl());
+  talk.run();
+  talk.feeder.feed(sealer.record(kHandshake, std::string("\x18\x00\x00\x01", 4)) +
+                   sealer.record(kHandshake, std::string("\x00", 1)));
   EXPECT_EQ(talk.session->failure().detail, "a handshake message in parts");
 }
 

@@ -10,16 +10,15 @@
 #include <openssl/ssl.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
-
-#include "tls/peer.hpp"
 
 namespace sluice::test {
 
 class Sealer {
  public:
-  // Notes the secret of TLS 1.3 when the handshake comes to it. `peer` outlives this.
-  explicit Sealer(const Peer& peer) : ssl_(peer.ssl()) {
+  // Notes the secret of TLS 1.3 when the handshake comes to it. `client` outlives this.
+  explicit Sealer(SSL* client) : ssl_(client) {
     logged().clear();
     SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl_), [](const SSL*, const char* line) {
       const std::string text(line);
@@ -37,6 +36,9 @@ class Sealer {
   }
 
  private:
+  static void must(bool worked) {
+    if (!worked) std::abort();
+  }
   static std::string& logged() {
     thread_local std::string secret;
     return secret;

@@ -284,9 +284,9 @@ TEST_P(TlsMemory, OursFailToo) {
 
   Watched one(server, options(false));
   const std::string hello = one.peer.take();
-  fail_after = 1;
   std::string part = hello.substr(0, 20);
   std::span<std::byte> cipher(reinterpret_cast<std::byte*>(part.data()), part.size());
+  fail_after = 1;
   one.session->receive(cipher, {}, one.out);
   fail_after = 0;
   EXPECT_EQ(one.session->failure().reason, Reason::out_of_memory);
