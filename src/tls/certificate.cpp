@@ -10,6 +10,7 @@
 
 #include <array>
 #include <ctime>
+#include <new>
 #include <utility>
 
 #include "tls/files.hpp"
@@ -97,8 +98,7 @@ int no_password(char*, int, int, void*) { return -1; }
 
 Result<Pkey> key_of(std::string_view pem, const std::string& source) {
   const Quietly quietly;
-  const std::size_t begin = pem.find("PRIVATE KEY-----");
-  if (begin == std::string_view::npos) {
+  if (!holds_private_key(pem)) {
     return refused(source, "holds no private key: there is no BEGIN PRIVATE KEY in it");
   }
   const Reader reader = reader_of(pem);
@@ -149,9 +149,13 @@ void check_time(const CertificateFacts& facts, std::vector<std::string>& warning
 
 }  // namespace
 
+bool holds_private_key(std::string_view pem) {
+  return pem.find("PRIVATE KEY-----") != std::string_view::npos;
+}
+
 Result<Certificate> Certificate::from_pem(std::string_view chain, std::string_view key,
                                           const std::string& source,
-                                          const std::string& key_source) {
+                                          const std::string& key_source) try {
   Result<std::vector<Certificate509>> certificates = certificates_of(chain, source);
   if (!certificates) return certificates.error();
   const std::string& where = key.empty() ? source : key_source;
@@ -181,26 +185,36 @@ Result<Certificate> Certificate::from_pem(std::string_view chain, std::string_vi
   check_time(facts, parts->warnings);
   check_chain(parts->chain, source, parts->warnings);
   return Certificate(std::move(parts));
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
-Result<Certificate> Certificate::from_files(const std::string& file, const std::string& key_file) {
-  const Result<crypto::Secret> chain = read_file(file);
+Result<Certificate> Certificate::from_files(const std::string& file,
+                                            const std::string& key_file) try {
+  OpenTo open_to;
+  const Result<crypto::Secret> chain = read_file(file, &open_to);
   if (!chain) return chain.error();
   crypto::Secret key;
   if (!key_file.empty()) {
-    Result<crypto::Secret> read = read_file(key_file);
+    Result<crypto::Secret> read = read_file(key_file, &open_to);
     if (!read) return read.error();
     key = std::move(*read);
   }
   Result<Certificate> made = from_pem(chain->view(), key.view(), file, key_file);
   if (!made) return made;
   const std::string& where = key_file.empty() ? file : key_file;
-  if (is_open_to_all(where)) {
-    auto parts = std::const_pointer_cast<Parts>(made->parts_);  // nobody else has it yet
+  auto parts = std::const_pointer_cast<Parts>(made->parts_);  // nobody else has it yet
+  if (open_to.readers) {
     parts->warnings.push_back("anyone on this machine may read the private key in " + where +
                               ": chmod o= " + where);
   }
+  if (open_to.writers) {
+    parts->warnings.push_back("others than its owner may change the private key in " + where +
+                              ": chmod go-w " + where);
+  }
   return made;
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
 const CertificateFacts& Certificate::facts() const { return parts_->facts; }

@@ -34,6 +34,9 @@ struct CertificateFacts {
   std::size_t chain_length = 1;  // how many certificates are sent
 };
 
+// Whether `pem` has a private key in it, of whatever kind and use.
+bool holds_private_key(std::string_view pem);
+
 // A value: immutable, and copies share what is in it.
 class Certificate {
  public:
@@ -42,12 +45,12 @@ class Certificate {
   // `source` (`key_source` where the key is wrong) and says what to do.
   static Result<Certificate> from_pem(std::string_view chain, std::string_view key,
                                       const std::string& source, const std::string& key_source);
-  // The same, from files. `key_file` empty: the key is in `file`.
+  // The same, from files. `key_file` empty: the key is in `file`. Errc::out_of_memory, both.
   static Result<Certificate> from_files(const std::string& file, const std::string& key_file);
 
   const CertificateFacts& facts() const;
   // What an operator should know although the certificate can be used: it has expired, its chain is
-  // out of order, anyone may read its key.
+  // out of order, anyone may read its key or change it.
   const std::vector<std::string>& warnings() const;
   // The certificates, without the key.
   std::string pem() const;

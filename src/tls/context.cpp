@@ -12,10 +12,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <ctime>
+#include <new>
+#include <set>
 
 #include "crypto/digest.hpp"
 #include "tls/context_parts.hpp"
 #include "tls/libcrypto.hpp"
+#include "tls/session.hpp"
 
 namespace sluice::tls {
 namespace {
@@ -31,7 +36,7 @@ constexpr const char* kCiphers12 =
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr const char* kCiphers13 =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-constexpr const char* kGroups = "X25519:P-256:P-384";
+constexpr const char* kGroups = "X25519:P-256:P-384:P-521";
 constexpr int kSecurityLevel = 2;  // 112 bits: no SHA-1 signature, no RSA below 2048 bits
 constexpr long kMostCertificateBytes = 32768;  // of a peer's Certificate message
 constexpr int kMostChain = 8;
@@ -40,6 +45,33 @@ constexpr std::size_t kMostProtocols = 16;
 Error refused(std::string why) { return {Errc::bad_setting, std::move(why)}; }
 
 // --- callbacks -----------------------------------------------------------------------------------
+
+// The name is read here because libssl forgets it where a session of TLS 1.2 is resumed. One that
+// is malformed is not kept: libssl says so later.
+int on_hello(SSL* ssl, int*, void*) {
+  auto& asked = *static_cast<Context::Asked*>(SSL_get_app_data(ssl));
+  const unsigned char* text = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &text, &size) != 1) {
+    return SSL_CLIENT_HELLO_SUCCESS;
+  }
+  // The size of the list, a type (0: host name), the size of the name (RFC 6066 section 3).
+  constexpr std::size_t kBefore = 5;
+  if (size <= kBefore || size - kBefore > TLSEXT_MAXLEN_host_name || text[2] != 0 ||
+      (std::size_t{text[0]} << 8 | text[1]) != size - 2 ||
+      (std::size_t{text[3]} << 8 | text[4]) != size - kBefore) {
+    return SSL_CLIENT_HELLO_SUCCESS;
+  }
+  const std::string_view name(reinterpret_cast<const char*>(text) + kBefore, size - kBefore);
+  if (name.find('\0') != std::string_view::npos) return SSL_CLIENT_HELLO_SUCCESS;
+  try {
+    asked.server_name = name;
+  } catch (const std::bad_alloc&) {
+    asked.no_memory = true;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
 
 int on_server_name(SSL* ssl, int*, void* argument) {
   const auto& parts = *static_cast<const Context::Parts*>(argument);
@@ -75,10 +107,64 @@ int on_status_request(SSL* ssl, void* argument) {
   return SSL_TLSEXT_ERR_NOACK;
 }
 
-int begin_cipher(EVP_CIPHER_CTX* cipher, const TicketKey& key, const unsigned char* iv, int seal) {
-  static EVP_CIPHER* const kAes = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
-  return EVP_CipherInit_ex2(cipher, kAes, reinterpret_cast<const unsigned char*>(key.cipher.data()),
-                            iv, seal, nullptr);
+// What a ticket remembers besides the session: when its full handshake was, and the name asked for.
+using Began = std::int64_t;  // seconds of the system's clock
+constexpr std::size_t kMostRemembered = sizeof(Began) + TLSEXT_MAXLEN_host_name;
+
+Began seconds_of(Clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+int on_ticket_made(SSL* ssl, void*) {
+  const auto& asked = *static_cast<const Context::Asked*>(SSL_get_app_data(ssl));
+  SSL_SESSION* session = SSL_get_session(ssl);
+  void* before = nullptr;
+  std::size_t size = 0;
+  // Of a resumed session it is there already: it does not begin anew.
+  if (SSL_SESSION_get0_ticket_appdata(session, &before, &size) == 1 && size != 0) return 1;
+  std::array<char, kMostRemembered> remembered;
+  const Began began = seconds_of(asked.parts->clock());
+  std::memcpy(remembered.data(), &began, sizeof began);
+  asked.server_name.copy(remembered.data() + sizeof began, TLSEXT_MAXLEN_host_name);
+  return SSL_SESSION_set1_ticket_appdata(session, remembered.data(),
+                                         sizeof began + asked.server_name.size());
+}
+
+// Whether what the ticket says may still be taken for granted. libssl looks at the age of the last
+// ticket only, which in TLS 1.3 each resumption makes anew, and at a client's certificate never.
+bool is_still_good(const Context::Asked& asked, SSL_SESSION* session) {
+  void* remembered = nullptr;
+  std::size_t size = 0;
+  Began began = 0;
+  if (SSL_SESSION_get0_ticket_appdata(session, &remembered, &size) != 1 || size < sizeof began) {
+    return false;
+  }
+  std::memcpy(&began, remembered, sizeof began);
+  const std::string_view name(static_cast<const char*>(remembered) + sizeof began,
+                              size - sizeof began);
+  const Began now = seconds_of(asked.parts->clock());
+  if (name != asked.server_name || now < began || now - began > asked.parts->ticket_seconds) {
+    return false;
+  }
+  const X509* shown = SSL_SESSION_get0_peer(session);
+  std::time_t until = now;
+  return shown == nullptr || X509_cmp_time(X509_get0_notAfter(shown), &until) > 0;
+}
+
+SSL_TICKET_RETURN on_ticket_read(SSL* ssl, SSL_SESSION* session, const unsigned char*, std::size_t,
+                                 SSL_TICKET_STATUS status, void*) {
+  const bool renew = status == SSL_TICKET_SUCCESS_RENEW;
+  if (!renew && status != SSL_TICKET_SUCCESS) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  const auto& asked = *static_cast<const Context::Asked*>(SSL_get_app_data(ssl));
+  if (!is_still_good(asked, session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
+}
+
+int begin_cipher(const Context::Parts& parts, EVP_CIPHER_CTX* cipher, const TicketKey& key,
+                 const unsigned char* iv, int seal) {
+  return EVP_CipherInit_ex2(cipher, parts.ticket_cipher.get(),
+                            reinterpret_cast<const unsigned char*>(key.cipher.data()), iv, seal,
+                            nullptr);
 }
 
 int begin_mac(EVP_MAC_CTX* mac, TicketKey& key) {
@@ -94,18 +180,18 @@ int begin_mac(EVP_MAC_CTX* mac, TicketKey& key) {
 // key is about to go, or the client uses each ticket once (RFC 8446 appendix C.4).
 int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
               EVP_MAC_CTX* mac, int seal) {
-  const auto& parts = *static_cast<const Context::Parts*>(SSL_get_app_data(ssl));
+  const Context::Parts& parts = *static_cast<const Context::Asked*>(SSL_get_app_data(ssl))->parts;
   TicketKey key;
   if (seal != 0) {
     key = parts.ticket_keys->current();
     std::copy_n(reinterpret_cast<const unsigned char*>(key.name.data()), key.name.size(), name);
     if (RAND_bytes(iv, 16) != 1) return -1;
-    return begin_cipher(cipher, key, iv, 1) == 1 && begin_mac(mac, key) == 1 ? 1 : -1;
+    return begin_cipher(parts, cipher, key, iv, 1) == 1 && begin_mac(mac, key) == 1 ? 1 : -1;
   }
   const Bytes asked(reinterpret_cast<const std::byte*>(name), key.name.size());
   const TicketKeys::Match match = parts.ticket_keys->find(asked, key);
   if (match == TicketKeys::Match::none) return 0;
-  if (begin_mac(mac, key) != 1 || begin_cipher(cipher, key, iv, 0) != 1) return -1;
+  if (begin_mac(mac, key) != 1 || begin_cipher(parts, cipher, key, iv, 0) != 1) return -1;
   return match == TicketKeys::Match::current && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 }
 
@@ -181,11 +267,19 @@ Result<void> trust_clients(SSL_CTX* context, ClientCertificate asks, const Trust
 }
 
 // A ticket is good in contexts only that ask the same of clients and trust the same ones: what was
-// not verified here is not taken over from elsewhere.
+// not verified here is not taken over from elsewhere. And in those only that stand for the same
+// names and addresses: a client that trusts one port's certificate has not seen another's.
 std::array<std::byte, 32> resumption_scope(const ServerSettings& settings,
                                            const std::string& trusted) {
-  return crypto::sha256(
-      as_bytes("sluice:" + std::to_string(int(settings.client_certificate)) + ":" + trusted));
+  std::set<std::string> names;
+  for (const ServerCertificate& one : settings.certificates) {
+    const CertificateFacts& facts = one.certificate.facts();
+    names.insert(facts.names.begin(), facts.names.end());
+    names.insert(facts.addresses.begin(), facts.addresses.end());
+  }
+  std::string scope = "sluice:" + std::to_string(int(settings.client_certificate)) + ":" + trusted;
+  for (const std::string& name : names) scope += "\n" + name;
+  return crypto::sha256(as_bytes(scope));
 }
 
 // Which certificates stand together: numbers of ServerSettings::certificates by KeyType.
@@ -297,6 +391,7 @@ class ServerMaker {
   }
 
   Result<void> set_callbacks(SSL_CTX* context) {
+    SSL_CTX_set_client_hello_cb(context, on_hello, nullptr);
     SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(context, &parts_);
     if (!parts_.protocols.empty()) SSL_CTX_set_alpn_select_cb(context, on_protocols, &parts_);
@@ -304,12 +399,11 @@ class ServerMaker {
       SSL_CTX_set_tlsext_status_cb(context, on_status_request);
       SSL_CTX_set_tlsext_status_arg(context, &parts_);
     }
+    SSL_CTX_set_max_early_data(context, 0);
     if (settings_.ticket_keys) {
       SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
-      // As long as its key lives at least.
-      const auto seconds =
-          std::chrono::duration_cast<std::chrono::seconds>(settings_.ticket_keys->period());
-      SSL_CTX_set_timeout(context, std::clamp<long>(seconds.count(), 1, 86400));
+      SSL_CTX_set_session_ticket_cb(context, on_ticket_made, on_ticket_read, nullptr);
+      SSL_CTX_set_timeout(context, parts_.ticket_seconds);
     } else {
       SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
       SSL_CTX_set_num_tickets(context, 0);
@@ -334,11 +428,12 @@ class ServerMaker {
 }  // namespace
 
 void SslContextFree::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
+void CipherFree::operator()(evp_cipher_st* cipher) const { EVP_CIPHER_free(cipher); }
 
 Context::Context() : parts_(std::make_unique<Parts>()) {}
 Context::~Context() = default;
 
-Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& settings) {
+Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& settings) try {
   const Quietly quietly;
   const std::shared_ptr<Context> made(new Context());
   Parts& parts = *made->parts_;
@@ -346,6 +441,16 @@ Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& set
   parts.verify_peer = settings.client_certificate != ClientCertificate::none;
   parts.records_per_key = settings.records_per_key;
   parts.ticket_keys = settings.ticket_keys;
+  parts.clock = settings.clock;
+  if (!Session::prepare()) return Errc::out_of_memory;
+  if (settings.ticket_keys) {
+    parts.ticket_cipher.reset(EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr));
+    if (!parts.ticket_cipher) return Errc::out_of_memory;
+    // A ticket needs no more than its key's life.
+    const auto period =
+        std::chrono::duration_cast<std::chrono::seconds>(settings.ticket_keys->period());
+    parts.ticket_seconds = std::clamp<long>(period.count(), 1, 86400);
+  }
   for (const ServerCertificate& one : settings.certificates) {
     const CertificateFacts& facts = one.certificate.facts();
     parts.certificates.push_back(one.certificate);
@@ -358,13 +463,16 @@ Result<std::shared_ptr<const Context>> Context::server(const ServerSettings& set
     return done.error();
   }
   return std::shared_ptr<const Context>(made);
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
-Result<std::shared_ptr<const Context>> Context::client(const ClientSettings& settings) {
+Result<std::shared_ptr<const Context>> Context::client(const ClientSettings& settings) try {
   const Quietly quietly;
   const std::shared_ptr<Context> made(new Context());
   Parts& parts = *made->parts_;
   parts.verify_peer = settings.verify_peer;
+  if (!Session::prepare()) return Errc::out_of_memory;
   parts.records_per_key = settings.records_per_key;
   Result<SslContext> plain = plain_context(TLS_client_method(), settings.minimum);
   if (!plain) return plain.error();
@@ -394,6 +502,8 @@ Result<std::shared_ptr<const Context>> Context::client(const ClientSettings& set
   }
   parts.contexts.push_back(std::move(*plain));
   return std::shared_ptr<const Context>(made);
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
 }  // namespace sluice::tls

@@ -49,8 +49,12 @@ struct ServerSettings {
   // ALPN (RFC 7301), best first. A client that offers others only is refused. Empty: ALPN is not
   // spoken.
   std::vector<std::string> protocols = {};
-  // Shared by all contexts of a server. Null: no session is resumed.
+  // Shared by all contexts of a server. Null: no session is resumed. Otherwise one is resumed for a
+  // period of theirs (at most a day) after its full handshake, for the name that it asked for then,
+  // and as long as the certificate that its client showed is valid.
   std::shared_ptr<TicketKeys> ticket_keys = {};
+  // What tickets are judged by; tests have their own.
+  std::chrono::system_clock::time_point (*clock)() = std::chrono::system_clock::now;
   std::uint32_t records_per_key = kRecordsPerKey;
 };
 
@@ -65,7 +69,8 @@ struct ClientSettings {
 
 class Context {
  public:
-  // Errc::bad_setting says which file or setting cannot be used, and what to do.
+  // Errc::bad_setting says which file or setting cannot be used, and what to do;
+  // Errc::out_of_memory.
   static Result<std::shared_ptr<const Context>> server(const ServerSettings& settings);
   static Result<std::shared_ptr<const Context>> client(const ClientSettings& settings);
 
@@ -78,6 +83,12 @@ class Context {
 
   // For Session. Parts is defined in context_parts.hpp.
   struct Parts;
+  // What a handshake's callbacks look at and leave behind: one for each session, and as long there.
+  struct Asked {
+    const Parts* parts = nullptr;
+    std::string server_name = {};  // SNI, as the client wrote it
+    bool no_memory = false;
+  };
   const Parts& parts() const { return *parts_; }
   ~Context();
   Context(const Context&) = delete;

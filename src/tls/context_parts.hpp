@@ -14,6 +14,8 @@
 #include "tls/context.hpp"
 #include "tls/names.hpp"
 
+struct evp_cipher_st;
+
 namespace sluice::tls {
 
 // An answer about revocation, sent as long as it holds.
@@ -28,6 +30,10 @@ struct SslContextFree {
 };
 using SslContext = std::unique_ptr<ssl_ctx_st, SslContextFree>;
 
+struct CipherFree {
+  void operator()(evp_cipher_st* cipher) const;
+};
+
 struct Context::Parts {
   bool is_server = false;
   bool verify_peer = false;
@@ -38,6 +44,9 @@ struct Context::Parts {
   std::vector<Staple> staples;
   std::string protocols;  // as ALPN has them on the wire
   std::shared_ptr<TicketKeys> ticket_keys;
+  std::unique_ptr<evp_cipher_st, CipherFree> ticket_cipher;
+  long ticket_seconds = 0;  // how long after its full handshake a session is resumed
+  std::chrono::system_clock::time_point (*clock)() = std::chrono::system_clock::now;
 };
 
 // The answer of the file, if it is one about `certificate` that says it is good. An answer that has

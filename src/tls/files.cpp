@@ -33,7 +33,7 @@ Error unreadable(const std::string& file, const std::string& why) {
 
 }  // namespace
 
-Result<crypto::Secret> read_file(const std::string& file) {
+Result<crypto::Secret> read_file(const std::string& file, OpenTo* open_to) {
   if (file.find('\0') != std::string::npos) return unreadable("a file", "its name holds a NUL");
   // Not to wait for somebody who opens the other end, should it be a FIFO.
   const Descriptor here(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -42,6 +42,9 @@ Result<crypto::Secret> read_file(const std::string& file) {
     return unreadable(file, std::strerror(errno));
   }
   if (!S_ISREG(facts.st_mode)) return unreadable(file, "it is not a regular file");
+  if (open_to != nullptr) {
+    *open_to = {(facts.st_mode & S_IROTH) != 0, (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0};
+  }
   if (static_cast<std::size_t>(facts.st_size) > kMostFileBytes) {
     return unreadable(file, "it is larger than 1 MiB");
   }
@@ -57,11 +60,6 @@ Result<crypto::Secret> read_file(const std::string& file) {
   text.shrink(have);
   if (text.empty()) return unreadable(file, "it is empty");
   return text;
-}
-
-bool is_open_to_all(const std::string& file) {
-  struct stat facts {};
-  return ::stat(file.c_str(), &facts) == 0 && (facts.st_mode & S_IROTH) != 0;
 }
 
 }  // namespace sluice::tls

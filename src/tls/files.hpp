@@ -15,11 +15,14 @@ namespace sluice::tls {
 
 inline constexpr std::size_t kMostFileBytes = std::size_t{1} << 20;
 
-// What is in `file`, which may be a key: it is wiped when it goes. Errc::bad_setting names the file
-// and says what was wrong.
-Result<crypto::Secret> read_file(const std::string& file);
+// Who else has a file, at the time when it was read.
+struct OpenTo {
+  bool readers = false;  // others than its owner and group may read it
+  bool writers = false;  // others than its owner may change it
+};
 
-// Whether others than its owner and group may read `file`.
-bool is_open_to_all(const std::string& file);
+// What is in `file`, which may be a key: it is wiped when it goes. `open_to`, if there: filled in.
+// Errc::bad_setting names the file and says what was wrong.
+Result<crypto::Secret> read_file(const std::string& file, OpenTo* open_to = nullptr);
 
 }  // namespace sluice::tls

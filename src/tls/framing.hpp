@@ -25,9 +25,15 @@ class Framing {
 
   // Whether the last byte was inside a record.
   bool is_inside() const { return head_ != 0; }
+  // Bytes up to the end of the record's head, behind that up to the end of the record.
+  std::size_t missing() const {
+    return head_ < kRecordHead ? std::size_t(kRecordHead - head_) : body_left_;
+  }
+
+  static constexpr std::uint8_t kRecordHead = 5;
 
  private:
-  static constexpr std::uint8_t kRecordHead = 5, kMessageHead = 4;
+  static constexpr std::uint8_t kMessageHead = 4;
   static constexpr std::uint8_t kChangeCipherSpec = 20, kHandshake = 22, kClientHello = 1;
 
   bool pass_messages(Bytes bytes);

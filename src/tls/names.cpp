@@ -3,6 +3,9 @@
 // RFC 6066, RFC 6125. Layer: tls. Thread: any.
 #include "tls/names.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 
 namespace sluice::tls {
@@ -31,6 +34,16 @@ HostName::HostName(std::string_view text) {
   std::transform(text.begin(), text.end(), text_.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   if (is_host_name({text_.data(), text.size()})) size_ = static_cast<std::uint8_t>(text.size());
+}
+
+bool is_address(std::string_view text) {
+  std::array<char, INET6_ADDRSTRLEN> copy{};
+  // What stands behind a NUL would not be looked at.
+  if (text.size() >= copy.size() || text.find('\0') != std::string_view::npos) return false;
+  text.copy(copy.data(), text.size());
+  std::array<unsigned char, 16> bytes;
+  return ::inet_pton(AF_INET, copy.data(), bytes.data()) == 1 ||
+         ::inet_pton(AF_INET6, copy.data(), bytes.data()) == 1;
 }
 
 std::size_t& NameTable::entry(std::string_view name) {

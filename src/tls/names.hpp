@@ -32,6 +32,9 @@ class HostName {
   std::uint8_t size_ = 0;
 };
 
+// Whether `text` is an IPv4 or IPv6 address, whole: "127.0.0.1", "::1".
+bool is_address(std::string_view text);
+
 // From names to numbers. An exact name comes before a wildcard.
 class NameTable {
  public:

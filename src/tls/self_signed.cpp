@@ -3,12 +3,12 @@
 // RFC 5280. Layer: tls. Thread: any.
 #include "tls/self_signed.hpp"
 
-#include <arpa/inet.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <array>
+#include <new>
 #include <string>
 
 #include "crypto/digest.hpp"
@@ -19,22 +19,19 @@
 namespace sluice::tls {
 namespace {
 
-bool is_address(const std::string& text) {
-  std::array<unsigned char, 16> bytes;
-  return ::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
-         ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
-}
-
 Result<std::string> alternative_names(std::span<const std::string_view> names) {
   std::string value;
   for (const std::string_view name : names) {
-    const std::string text(name);
-    const bool address = is_address(text);
-    if (!address && !HostName(name).is_valid()) {
-      return Error{Errc::bad_setting, "'" + text + "' is neither a host name nor an address"};
+    const bool address = is_address(name);
+    const HostName host(name);
+    if (!address && !host.is_valid()) {
+      return Error{Errc::bad_setting,
+                   "'" + std::string(name) + "' is neither a host name nor an address"};
     }
-    value += (value.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + text;
+    value += std::string(value.empty() ? "" : ",") + (address ? "IP:" : "DNS:");
+    value += address ? name : host.view();
   }
+  if (value.empty()) return Error{Errc::bad_setting, "a certificate needs a name or an address"};
   return value;
 }
 
@@ -76,7 +73,11 @@ bool describe(X509* certificate, EVP_PKEY* key, const std::string& names, std::c
 
 }  // namespace
 
-Result<Certificate> self_signed(std::span<const std::string_view> names, std::chrono::hours life) {
+Result<Certificate> self_signed(std::span<const std::string_view> names,
+                                std::chrono::hours life) try {
+  if (life > kLongestLife) {
+    return Error{Errc::bad_setting, "a certificate for development is good for 100 years at most"};
+  }
   const Quietly quietly;
   const Result<std::string> alternatives = alternative_names(names);
   if (!alternatives) return alternatives.error();
@@ -100,6 +101,8 @@ Result<Certificate> self_signed(std::span<const std::string_view> names, std::ch
   };
   static const std::string source = "the development certificate";
   return Certificate::from_pem(text(chain), text(secret), source, source);
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
 }  // namespace sluice::tls

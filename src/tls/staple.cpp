@@ -21,14 +21,28 @@ Error refused(const std::string& file, const std::string& why) {
   return {Errc::bad_setting, file + " " + why};
 }
 
-// The part that is about the certificate: by its serial number, for the issuer is not always known.
-OCSP_SINGLERESP* answer_about(X509* certificate, OCSP_BASICRESP* basic) {
+// Whether both are about the same certificate of the same issuer, in the digest that `id` uses.
+bool is_issued_by(const OCSP_CERTID* id, const ASN1_OBJECT* digest, const X509* certificate,
+                  const X509* issuer) {
+  using Id = std::unique_ptr<OCSP_CERTID, Freed<OCSP_CERTID_free>>;
+  const EVP_MD* known = EVP_get_digestbyobj(digest);
+  const Id ours(known != nullptr ? OCSP_cert_to_id(known, certificate, issuer) : nullptr);
+  return ours && OCSP_id_cmp(ours.get(), id) == 0;
+}
+
+// The part that is about the certificate: by its serial number, and by its issuer where the chain
+// has it.
+OCSP_SINGLERESP* answer_about(const Certificate& ours, OCSP_BASICRESP* basic) {
+  const X509* certificate = ours.leaf();
+  const X509* issuer = ours.intermediates() != 0 ? ours.intermediate(0) : nullptr;
   for (int i = 0; i < OCSP_resp_count(basic); ++i) {
     OCSP_SINGLERESP* one = OCSP_resp_get0(basic, i);
+    auto* id = const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(one));
     ASN1_INTEGER* serial = nullptr;
-    OCSP_id_get0_info(nullptr, nullptr, nullptr, &serial,
-                      const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(one)));
-    if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) == 0) return one;
+    ASN1_OBJECT* digest = nullptr;
+    OCSP_id_get0_info(nullptr, &digest, nullptr, &serial, id);
+    if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) != 0) continue;
+    if (issuer == nullptr || is_issued_by(id, digest, certificate, issuer)) return one;
   }
   return nullptr;
 }
@@ -52,7 +66,7 @@ Result<Staple> staple_of(const Certificate& certificate, const std::string& file
                              std::string(OCSP_response_status_str(status)));
   }
   const Basic basic(OCSP_response_get1_basic(response.get()));
-  OCSP_SINGLERESP* about = basic ? answer_about(certificate.leaf(), basic.get()) : nullptr;
+  OCSP_SINGLERESP* about = basic ? answer_about(certificate, basic.get()) : nullptr;
   if (about == nullptr) {
     return refused(file, "is about another certificate than " + certificate.facts().source);
   }
@@ -61,7 +75,10 @@ Result<Staple> staple_of(const Certificate& certificate, const std::string& file
     return refused(file, "says that " + certificate.facts().source +
                              " is revoked or unknown; the certificate has to be replaced");
   }
-  Staple staple{certificate.leaf(), std::string(text->view()), Clock::time_point::max()};
+  // What stands behind the answer in the file is none of the client's business.
+  const auto* first = reinterpret_cast<const unsigned char*>(text->view().data());
+  const std::string_view answer = text->view().substr(0, static_cast<std::size_t>(bytes - first));
+  Staple staple{certificate.leaf(), std::string(answer), Clock::time_point::max()};
   std::tm parts{};
   if (until != nullptr && ASN1_TIME_to_tm(until, &parts) == 1) {
     staple.until = Clock::from_time_t(::timegm(&parts));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -46,13 +47,15 @@ Result<std::vector<fs::path>> files_of(const std::string& folder) {
   return files;
 }
 
-// The file itself when it has its key within, else the one beside it.
+// The file itself when it has its key within, else the one beside it: that one may be of an earlier
+// renewal.
 Result<Certificate> load(const fs::path& file) {
+  const Result<crypto::Secret> text = read_file(file.string());
+  if (!text) return text.error();
+  if (holds_private_key(text->view())) return Certificate::from_files(file.string(), {});
   const fs::path beside = fs::path(file).replace_extension(".key");
   std::error_code ignored;
   if (fs::exists(beside, ignored)) return Certificate::from_files(file.string(), beside.string());
-  Result<Certificate> made = Certificate::from_files(file.string(), {});
-  if (made || made.error().detail.find(" holds no private key") == std::string::npos) return made;
   return refused("there is no private key to " + file.string() + ": neither in it nor in " +
                  beside.string());
 }
@@ -113,7 +116,7 @@ Result<std::string> thumbprint_of(std::string_view text) {
   return digits;
 }
 
-Result<Certificate> find_in_store(const std::string& folder, std::string_view hash) {
+Result<Certificate> find_in_store(const std::string& folder, std::string_view hash) try {
   const Result<std::string> digits = thumbprint_of(hash);
   if (!digits) return digits.error();
   Result<std::vector<fs::path>> files = files_of(folder);
@@ -128,6 +131,8 @@ Result<Certificate> find_in_store(const std::string& folder, std::string_view ha
     if (search.is_in(file)) return load(file);
   }
   return search.nothing(folder, files->size());
+} catch (const std::bad_alloc&) {
+  return Errc::out_of_memory;
 }
 
 }  // namespace sluice::tls

@@ -2,7 +2,7 @@
 //
 // What the store of Windows is to `hash` of ssl_options. A file of the folder (.pem, .crt or .cer)
 // holds a certificate and what stands between it and its authority, as PEM; the private key is in
-// the same file, or next to it under the same name with .key. Layer: tls. Thread: any but a
+// the same file, or else next to it under the same name with .key. Layer: tls. Thread: any but a
 // shard's.
 #pragma once
 

@@ -1,8 +1,9 @@
 // tls/ticket_keys.hpp - the keys that session tickets are sealed with, and their change with time.
 //
 // RFC 5077 section 4 (what a ticket is), RFC 8446 section 4.6.1. A server keeps nothing of a
-// session: the ticket holds it, and whoever has the key can read it. So no key lives longer than
-// two periods. Layer: tls. Thread: any: all shards share one.
+// session: the ticket holds it, and whoever has the key can read it. So a key seals tickets for one
+// period and opens them for two; the one before it seals, it is in memory only. Layer: tls. Thread:
+// any: all shards share one.
 #pragma once
 
 #include <array>

@@ -186,6 +186,13 @@ TEST_F(TlsCertificate, Warnings) {
   ASSERT_TRUE(readable);
   ASSERT_EQ(readable->warnings().size(), 1u);
   EXPECT_TRUE(says(readable->warnings()[0], "anyone on this machine may read the private key"));
+  for (const mode_t mode : {mode_t{0620}, mode_t{0602}}) {
+    ::chmod(open.c_str(), mode);
+    const Result<Certificate> writable = Certificate::from_files(open, "");
+    ASSERT_TRUE(writable);
+    ASSERT_EQ(writable->warnings().size(), 1u);
+    EXPECT_TRUE(says(writable->warnings()[0], "others than its owner may change the private key"));
+  }
 }
 
 TEST(SelfSigned, IsAcceptedByWhoTrustsIt) {
@@ -225,6 +232,17 @@ TEST(SelfSigned, ForOtherNames) {
   EXPECT_LE(made->facts().not_after, Clock::now() + std::chrono::hours(1));
   const std::string_view wrong[] = {"localhost,DNS:evil"};
   EXPECT_TRUE(says(error_of(tls::self_signed(wrong)), "'localhost,DNS:evil' is neither"));
+  const std::string_view behind_a_nul[] = {std::string_view("127.0.0.1\0x", 11)};
+  EXPECT_FALSE(tls::self_signed(behind_a_nul));
+  EXPECT_EQ(error_of(tls::self_signed({})), "a certificate needs a name or an address");
+  EXPECT_TRUE(says(error_of(tls::self_signed(names, std::chrono::hours(24) * 366 * 8000)),
+                   "100 years at most"));
+  const std::string_view dotted[] = {"Some.Test."};
+  const Result<Certificate> plain = tls::self_signed(dotted, tls::kLongestLife);
+  ASSERT_TRUE(plain);
+  EXPECT_NE(plain->pem(), "");
+  EXPECT_EQ(plain->facts().names, (std::vector<std::string>{"some.test"}));
+  EXPECT_TRUE(plain->warnings().empty());
 }
 
 }  // namespace

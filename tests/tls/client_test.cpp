@@ -53,6 +53,8 @@ TEST_F(TlsClient, WhoIsBelieved) {
   const std::string stranger = folder.write("stranger.pem", Authority("Stranger").pem());
   const Issued leaf = authority.issue(
       {.names = "DNS:a.test,DNS:*.w.test,IP:127.0.0.1", .subject = "named.only.in.subject"});
+  const Issued no_names = authority.issue({.names = "", .subject = "a.test"});
+  const Issued address_only = authority.issue({.names = "IP:127.0.0.1", .subject = "a.test"});
   const Issued expired = authority.issue({.names = "DNS:a.test", .from = -9, .until = -5});
   const std::string pinned = folder.write("leaf.pem", leaf.certificate);
   struct Case {
@@ -72,6 +74,10 @@ TEST_F(TlsClient, WhoIsBelieved) {
       {"another address", &leaf, ca, true, "127.0.0.2", "IP address mismatch"},
       {"another name", &leaf, ca, true, "b.test", "hostname mismatch"},
       {"a name of the subject", &leaf, ca, true, "named.only.in.subject", "hostname mismatch"},
+      {"a name of the subject, no subjectAltName", &no_names, ca, true, "a.test",
+       "hostname mismatch"},
+      {"a name of the subject, only an address besides", &address_only, ca, true, "a.test",
+       "hostname mismatch"},
       {"a stranger's word", &leaf, stranger, true, "a.test",
        "unable to get local issuer certificate"},
       {"whom the system trusts", &leaf, "", true, "a.test",
@@ -149,8 +155,9 @@ TEST_F(TlsClient, SettingsAndHostsThatDoNotFit) {
             "cannot read /no/ca.pem: No such file or directory");
   EXPECT_EQ(client({.verify_peer = false})->warnings().size(), 1u);
   const auto context = client({.ca_file = ca});
-  for (const std::string& host : {std::string(), std::string("a b"), std::string("*.test"),
-                                  std::string("a\0.test", 7), std::string(300, 'a')}) {
+  for (const std::string& host :
+       {std::string(), std::string("a b"), std::string("*.test"), std::string("a\0.test", 7),
+        std::string(300, 'a'), std::string("127.0.0.1\0x", 11)}) {
     const auto made = tls::Session::connect(context, host);
     EXPECT_EQ(made.error().code, Errc::invalid_argument) << host;
   }

@@ -121,7 +121,8 @@ TEST_F(TlsContext, NewOnesLeaveOldSessionsAlone) {
   const auto after = server_context({.certificates = {named("after", "DNS:localhost")}});
   Talk halfway(before, {}), open(before, {});
   open.run();
-  halfway.feeder.feed(halfway.peer.take().substr(0, 100));
+  const std::string hello = halfway.peer.take();
+  halfway.feeder.feed(hello.substr(0, 100));
   const std::weak_ptr<const tls::Context> old = before;
   before.reset();
   EXPECT_FALSE(old.expired()) << "its sessions keep it";
@@ -129,6 +130,11 @@ TEST_F(TlsContext, NewOnesLeaveOldSessionsAlone) {
   open.run();
   EXPECT_EQ(open.feeder.received, "still here");
   EXPECT_EQ(open.peer.server_subject(), "before");
+  halfway.feeder.feed(hello.substr(100));
+  halfway.peer.give(halfway.feeder.out.take());
+  halfway.run();
+  EXPECT_TRUE(halfway.session->is_open());
+  EXPECT_EQ(halfway.peer.server_subject(), "before");
   Talk next(after, {});
   next.run();
   EXPECT_EQ(next.peer.server_subject(), "after");
@@ -230,6 +236,18 @@ TEST_F(TlsContext, CertificatesOfClients) {
   }
 }
 
+TEST_F(TlsContext, KeysOnTheLargestCurve) {
+  const Issued client = authority.issue({.subject = "large", .key = "P-521", .for_clients = true});
+  const auto context = server_context({.certificates = {named("a", "DNS:localhost", "P-521")},
+                                       .client_certificate = ClientCertificate::required,
+                                       .client_ca_file = folder.write("ca.pem", authority.pem())});
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    Talk talk(context, {.most = version, .certificate = &client});
+    talk.run();
+    EXPECT_TRUE(talk.session->is_open()) << talk.session->failure().detail;
+  }
+}
+
 TEST_F(TlsContext, AnIntermediateMayBeWhoIsTrusted) {
   const Authority between = authority.intermediate("Between");
   const Issued good = between.issue({.for_clients = true});
@@ -314,6 +332,10 @@ TEST_F(TlsContext, AnswersAboutRevocationAreSentAlong) {
     EXPECT_EQ(stapled(context, version, "localhost", false), "");
     EXPECT_EQ(stapled(context, version, "b.test", true), "");
   }
+  // What stands behind the answer is not sent.
+  const auto longer = server_context(
+      {.certificates = {{certificate_of(issued), folder.write("longer.der", good + "secret")}}});
+  EXPECT_TRUE(stapled(longer, TLS1_3_VERSION, "localhost", true) == good);
   const std::string old =
       folder.write("old.der", ocsp_answer(authority, issued, V_OCSP_CERTSTATUS_GOOD, -60));
   const auto late = server_context({.certificates = {{certificate_of(issued), old}}});
@@ -336,6 +358,17 @@ TEST_F(TlsContext, AnswersAboutRevocationThatDoNotFit) {
             " is no answer, but a failure of who was asked: trylater");
   EXPECT_EQ(refused(ocsp_answer(authority, other, V_OCSP_CERTSTATUS_GOOD, 60)),
             " is about another certificate than leaf.pem");
+  // The same serial number of another issuer, which a chain tells apart.
+  const Authority between = authority.intermediate("Between");
+  const Issued below = between.issue();
+  const std::string file =
+      folder.write("y.der", ocsp_answer(authority, below, V_OCSP_CERTSTATUS_GOOD, 60));
+  EXPECT_EQ(error_of({.certificates = {{certificate_of(below), file}}}),
+            file + " is about another certificate than leaf.pem");
+  EXPECT_TRUE(tls::Context::server(
+      {.certificates = {
+           {certificate_of(below),
+            folder.write("z.der", ocsp_answer(between, below, V_OCSP_CERTSTATUS_GOOD, 60))}}}));
   EXPECT_EQ(refused(ocsp_answer(authority, issued, V_OCSP_CERTSTATUS_REVOKED, 60)),
             " says that leaf.pem is revoked or unknown; the certificate has to be replaced");
 }

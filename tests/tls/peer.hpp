@@ -24,6 +24,7 @@ class Kept final : public tls::Out {
  public:
   bool put(Bytes cipher) noexcept override {
     if (refuses) return false;
+    if (strays) ERR_raise(ERR_LIB_USER, 1);
     bytes.append(as_text(cipher));
     sizes.push_back(cipher.size());
     return true;
@@ -33,6 +34,7 @@ class Kept final : public tls::Out {
   std::string bytes;
   std::vector<std::size_t> sizes;
   bool refuses = false;
+  bool strays = false;  // leaves something in the queue of errors
 };
 
 // What a client of OpenSSL's is made with.
@@ -46,6 +48,7 @@ struct PeerOptions {
   std::string signatures = {};
   bool asks_for_staple = false;
   SSL_SESSION* session = nullptr;
+  std::string early_data = {};  // sent in front of the handshake; `session` must allow it
 };
 
 class Peer {
@@ -84,6 +87,11 @@ class Peer {
     }
     if (options.asks_for_staple) SSL_set_tlsext_status_type(ssl_.get(), TLSEXT_STATUSTYPE_ocsp);
     if (options.session != nullptr) SSL_set_session(ssl_.get(), options.session);
+    if (!options.early_data.empty()) {
+      std::size_t sent = 0;
+      must(SSL_write_early_data(ssl(), options.early_data.data(), options.early_data.size(),
+                                &sent) == 1);
+    }
     step();
   }
 

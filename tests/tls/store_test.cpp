@@ -64,6 +64,14 @@ TEST_F(CertificateStore, KeysBesideAndWithin) {
   }
 }
 
+TEST_F(CertificateStore, AKeyWithinComesBeforeOneBeside) {
+  const Issued issued = authority.issue();
+  folder.write("a.pem", issued.chain + issued.key);
+  folder.write("a.key", authority.issue().key);  // of an earlier renewal
+  const auto found = find_in_store(folder.path(), certificate_of(issued).facts().sha1);
+  EXPECT_TRUE(found) << found.error().message();
+}
+
 TEST_F(CertificateStore, TheNameOfAFileSaysNothingByItself) {
   const Issued right = authority.issue({.subject = "right"}), wrong = authority.issue();
   const std::string hash = certificate_of(right).facts().sha1;
