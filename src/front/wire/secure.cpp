@@ -59,7 +59,7 @@ bool Secure::put(Bytes cipher) noexcept {
 std::size_t Secure::send(std::span<const iovec> parts) {
   if (closed_ || !session_) return 0;
   if (in_clear_) return send_in_clear(parts);
-  if (!session_->is_open()) {
+  if (!session_->can_send()) {
     if (session_->has_failed()) {  // what waits can go nowhere
       break_off(Errc::tls_broken);
     } else {
@@ -282,7 +282,7 @@ void Secure::look_at_session() {
     if (!std::exchange(told_failure_, true)) refused(session_->failure());
     return;
   }
-  if (waits_ && session_->is_open()) {
+  if (waits_ && session_->can_send()) {
     waits_ = false;
     under_way_.send_left = 0;
     sent(0);
