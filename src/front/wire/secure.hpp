@@ -126,7 +126,7 @@ class Secure : public io::Socket, private tls::Out {
   Error why_;  // what on_closed is told instead of the engine's reason
   bool paused_ = false, delivering_ = false, opened_ = false, told_end_ = false,
        told_failure_ = false;
-  bool waits_ = false;   // what the user sends waits for the handshake
+  bool waits_ = false;   // what the user sends waits for a handshake message
   bool shut_ = false;    // FIN behind what waits
   bool closed_ = false;  // close() has been called
   bool in_clear_ = false;

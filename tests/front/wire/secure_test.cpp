@@ -294,6 +294,23 @@ TEST_F(SecureTest, AnAnswerFollowsTheClientsEnd) {
   EXPECT_EQ(rig.loop().connections(), 0u);
 }
 
+// A client that ends its side without close_notify is answered all the same.
+TEST_F(SecureTest, AnAnswerFollowsTheEndOfTheStream) {
+  rig.events.on_http_request = [](sluice::Connection, const HttpRequest&, HttpResponse& response) {
+    response.content_text("hello");
+  };
+  rig.start();
+  Client client(rig, trusting());
+  client.run();
+  client.tls.write(get());
+  client.wire.send(client.tls.take());
+  client.wire.end();
+  client.run();
+  EXPECT_NE(client.tls.received.find("hello"), std::string::npos);
+  EXPECT_TRUE(client.tls.ended);
+  EXPECT_EQ(rig.loop().connections(), 0u);
+}
+
 TEST_F(SecureTest, ABodyThatIsCutOffIsNoWholeOne) {
   std::size_t asked = 0;
   rig.events.on_http_request = [&](sluice::Connection, const HttpRequest&, HttpResponse&) {
