@@ -61,7 +61,9 @@ class TlsClient {
   const std::string& error() const { return error_; }
   bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   // With TLS 1.3 one has come when an answer has.
-  SSL_SESSION* session() const { return session_.get(); }
+  SSL_SESSION* session() const {
+    return SSL_version(ssl_.get()) == TLS1_2_VERSION ? SSL_get_session(ssl_.get()) : session_.get();
+  }
   // The common name of the certificate that the server showed.
   std::string shown() const {
     const X509Ptr shown(SSL_get1_peer_certificate(ssl_.get()));

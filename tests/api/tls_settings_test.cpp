@@ -2,6 +2,7 @@
 // client gets, and how certificates change while the server runs.
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -383,10 +384,10 @@ TEST_P(TlsSettings, FilesThatChangeAreTakenAnew) {
   replace("a.pem", "no certificate");
   EXPECT_TRUE(logged_words(LogLevel::error, "ssl_options.certificate_file: "));
   EXPECT_EQ(shown(), "new");
-  // The next one is looked at for itself; what was wrong was told once.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(shown(), "new");  // it is looked at again meanwhile
+  EXPECT_EQ(count_words(LogLevel::error, "ssl_options.certificate_file: "), 1u);
   write("a", issue("newest"));
   EXPECT_TRUE(eventually([this] { return shown() == "newest"; }));
-  EXPECT_EQ(count_words(LogLevel::error, "what was in force stays"), 1u);
 
   std::filesystem::remove(folder.path() + "/a.key");
   EXPECT_TRUE(logged_words(LogLevel::error, "ssl_options.private_key_file: cannot read"));
@@ -419,14 +420,17 @@ TEST_P(TlsSettings, SessionsAreResumedOnAllShardsAndAfterAChange) {
     TlsClient first = connect(options);
     EXPECT_EQ(first.get("/").status, 200);
     ASSERT_NE(first.session(), nullptr);
-    options.session = first.session();
     const auto resumes = [&] {
+      // A copy: OpenSSL uses a session of TLS 1.3 once only.
+      const std::unique_ptr<SSL_SESSION, void (*)(SSL_SESSION*)> copy(
+          SSL_SESSION_dup(first.session()), SSL_SESSION_free);
+      options.session = copy.get();
       TlsClient again = connect(options);
       const std::string body = again.get("/").body;
       return again.resumed() && body.ends_with("|resumed");
     };
     // Whichever shard takes it.
-    for (int i = 0; i < 8; ++i) EXPECT_TRUE(resumes()) << i;
+    for (int i = 0; i < 8; ++i) EXPECT_TRUE(resumes()) << version << " " << i;
     ASSERT_TRUE(server.apply(Settings(server)));
     EXPECT_TRUE(resumes());
     ASSERT_TRUE(server.restart());
