@@ -522,7 +522,11 @@ TEST_P(TlsSettings, WhatIsForwardedSaysHttps) {
   options.upstreams = {"http://127.0.0.1:" + std::to_string(behind.bound_port())};
   ASSERT_TRUE(server.forward("/", options));
   Running running = start();
-  const std::string body = connect().get("/").body;
+  TlsClient one = connect();
+  ASSERT_TRUE(one.open()) << one.error();
+  const TlsClient::Answer answer = one.get("/");
+  const std::string& body = answer.body;
+  EXPECT_EQ(answer.status, 200) << answer.head << one.error();
   EXPECT_EQ(body.find("https|"), 0u) << body;
   EXPECT_NE(body.find(";proto=https;"), std::string::npos) << body;
 }

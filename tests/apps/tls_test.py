@@ -69,6 +69,7 @@ class Tls(unittest.TestCase):
             ("127.0.0.1", port), *rest)
         connection.host = host
         connection.connect()
+        self.addCleanup(connection.close)
         subject = dict(pair[0] for pair in connection.sock.getpeercert()["subject"])
         return connection, subject["commonName"]
 
