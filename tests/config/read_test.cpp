@@ -330,5 +330,56 @@ TEST(ReadFile, TellsWhatItCannotRead) {
   EXPECT_TRUE(read_file("/dev/null")->is_good());
 }
 
+TEST(Certificates, AreReadWhereverTheyStand) {
+  const Configuration all = good(R"(
+bindings = ["https://localhost:8443/",
+            { prefix = "https://b.test:9443/", certificate_file = "b.pem", minimum_version = "1.3" }]
+[binding_options]
+watch_interval = "30s"
+[ssl_options]
+certificate_file = "a.pem"
+private_key_file = "a.key"
+store = "/store"
+client_certificates = "optional"
+client_ca_file = "ca.pem"
+[[ssl_options.certificates]]
+certificate_file = "c.pem"
+[[ssl_options.certificates]]
+hash = "00112233445566778899aabbccddeeff00112233"
+)");
+  const ServerSettings& server = all.server;
+  EXPECT_EQ(server.ssl_options.certificate_file, "a.pem");
+  EXPECT_EQ(server.ssl_options.private_key_file, "a.key");
+  EXPECT_EQ(server.ssl_options.client_certificates, ClientCertificates::optional);
+  ASSERT_EQ(server.ssl_options.certificates.size(), 2u);
+  EXPECT_EQ(server.ssl_options.certificates[0].certificate_file, "c.pem");
+  EXPECT_EQ(server.ssl_options.certificates[1].hash.size(), 40u);
+  EXPECT_EQ(server.binding_options.watch_interval, std::chrono::seconds(30));
+  const SslOptions& own = server.bindings.list()[1].options.ssl_options;
+  EXPECT_EQ(own.certificate_file, "b.pem");
+  EXPECT_EQ(own.minimum_version, TlsVersion::tls13);
+}
+
+TEST(Certificates, MistakesAreTold) {
+  const auto says = [](std::string_view toml, std::string_view words) {
+    const std::string told = mistakes(toml);
+    EXPECT_EQ(told.find(words), 0u) << told;
+  };
+  says("bindings = [\"https://localhost:8443/\"]",
+       "f:1:13: bindings[0]: \"https://localhost:8443/\" has no certificate; ");
+  says("[ssl_options]\nprivate_key_file = \"a.key\"",
+       "f:1:1: ssl_options.certificate_file: must name the file of a certificate");
+  says("[ssl_options]\nhash = \"12\"",
+       "f:2:8: ssl_options.hash: \"12\" is not valid; a thumbprint");
+  says("[ssl_options]\nminimum_version = \"1.1\"",
+       "f:2:19: ssl_options.minimum_version: \"1.1\" is unknown; write \"1.2\" or \"1.3\"");
+  says("[[ssl_options.certificates]]\nocsp_file = \"a\"",
+       "f:1:1: ssl_options.certificates[0]: has no certificate_file; ");
+  says("[ssl_options]\nclient_ca_file = \"ca.pem\"",
+       "f:1:1: ssl_options.client_certificates: is none though client_ca_file is set");
+  says("[[bindings]]\nprefix = \"https://localhost:8443/\"\nprivate_key_file = \"a.key\"",
+       "f:1:1: bindings[0].certificate_file: must name the file of a certificate");
+}
+
 }  // namespace
 }  // namespace sluice::config

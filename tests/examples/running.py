@@ -11,7 +11,7 @@ BIN = os.environ["SLUICE_BIN_DIR"]
 SOURCE = os.environ["SLUICE_SOURCE_DIR"]
 START_LIMIT = 60  # seconds; sanitized programs on a busy machine are slow
 # Not one that is forwarded to.
-LOOPBACK = re.compile(r"(?<!from )http://(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)/")
+LOOPBACK = re.compile(r"(?<!from )https?://(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)/")
 
 
 class Program:
