@@ -3,10 +3,12 @@
 import http.client
 import os
 import socket
+import shutil
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -183,6 +185,60 @@ private_key_file = "{two[1]}"
         self.assertEqual(code, 2)
         self.assertRegex(errors, r"sluice\.toml:12:\d+: ssl_options\.certificates\[1\]"
                                  r"\.certificate_file: cannot read /nowhere\.pem")
+
+    def test_a_hundred_swaps_under_load(self):
+        for engine in ("uring", "epoll"):
+            with self.subTest(engine=engine):
+                self.swap_under_load(engine)
+
+    def swap_under_load(self, engine):
+        pairs = [self.issue("s1", "first"), self.issue("s2", "second")]
+        own = (self.path("own.pem"), self.path("own.key"))
+
+        def swap(pair):
+            for source, target in zip(pair, own):
+                shutil.copyfile(source, target + ".new")
+                os.chmod(target + ".new", 0o600)
+                os.replace(target + ".new", target)
+
+        swap(pairs[0])
+        over, wrong, seen, answers = threading.Event(), [], set(), []
+
+        def ask(port, keeps):
+            try:
+                connection, subject = self.connect(port)
+                while not over.is_set():
+                    if not keeps:
+                        connection.close()
+                        connection, subject = self.connect(port)
+                        seen.add(subject)
+                    connection.request("GET", "/")
+                    answer = connection.getresponse()
+                    answer.read()
+                    answers.append(answer.status)
+            except Exception as error:  # whatever it is, a connection was lost
+                wrong.append(repr(error))
+
+        with Program("sluice", "serve", "--port", "0", "--engine", engine, "--cert", own[0], "--key",
+                     own[1]) as program:
+            port = self.port(program)
+            threads = [threading.Thread(target=ask, args=(port, i < 3)) for i in range(5)]
+            for thread in threads:
+                thread.start()
+            for i in range(1, 101):
+                swap(pairs[i % 2])
+                program.printed = ""
+                program.hang_up()
+                program.read_until("read again")
+            over.set()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(self.get(port), (200, "first"))
+            self.assertEqual(program.stop(), (0, ""))
+        self.assertEqual(wrong, [])
+        self.assertEqual(set(answers), {200})
+        self.assertEqual(seen, {"first", "second"})
+        print(f"{engine}: {len(answers)} answers during 100 swaps", file=sys.stderr)
 
     def test_what_cannot_be_meant(self):
         one, two = self.issue("w1", "one"), self.issue("w2", "two")
