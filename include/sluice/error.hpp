@@ -113,6 +113,12 @@ enum class Errc : std::int32_t {
   upload_file_too_large = 153,   // limits.upload_file_bytes
   upload_exists = 154,           // a file of that name, and ExistingFile::refuse
 
+  // Content codings (RFC 9110 section 8.4).
+  http_bad_content_coding = 155,    // not what Content-Encoding says, damaged, or followed by more
+  http_coding_truncated = 156,      // the coded content ends before it is complete
+  http_coding_too_large = 157,      // once decoded, or for the bytes that it came in
+  http_coding_not_supported = 158,  // or more in a row than are undone
+
   // Admission and time.
   header_timeout = 160,
   body_timeout = 161,

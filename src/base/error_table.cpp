@@ -105,6 +105,12 @@ constexpr ErrorInfo kTable[] = {
     {upload_file_too_large, 413, "UploadFile", "a file is too large"},
     {upload_exists, 409, "UploadExists", "there is a file of this name already"},
 
+    {http_bad_content_coding, 400, "ContentCoding",
+     "the content is not what its Content-Encoding says"},
+    {http_coding_truncated, 400, "ContentCoding", "the coded content ends before it is complete"},
+    {http_coding_too_large, 413, "EntityTooLarge", "the content is too large once decoded"},
+    {http_coding_not_supported, 415, "ContentCoding", "this content coding is not supported"},
+
     {header_timeout, 408, "Timer_HeaderWait", "the request head did not arrive in time"},
     {body_timeout, 408, "Timer_EntityBody", "the request body did not arrive in time"},
     {drain_timeout, 0, "Timer_EntityBody", "the rest of the request body did not arrive in time"},
