@@ -28,8 +28,8 @@ bool is_type_pattern(std::string_view text);
 
 // What the server's owner wants.
 struct CodingRules {
-  // Best first. zstd makes answers on their way as small as br does, in a third of its time; br is
-  // what all browsers know over TLS, gzip what everybody knows (figures: ADR 32).
+  // Best first. zstd makes answers on their way nearly as small as br does, in a quarter of its
+  // time; br is what all browsers know over TLS, gzip what everybody knows (figures: ADR 32).
   std::span<const ContentCoding> offered = kOffered;
   std::span<const std::string_view> types = compressible_types();
   // Content that is known to be shorter stays as it is: below this an answer is one packet with or
