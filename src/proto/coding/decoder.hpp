@@ -27,8 +27,8 @@ struct DecoderLimits {
   // Of the content once it is decoded. As limits.body_bytes.
   std::uint64_t bytes = std::uint64_t{64} << 20;
   // So many times what has come, counted in steps of kRatioStep, once it is more than `ratio_from`.
-  // Honest text comes to 3 to 30, tables that repeat themselves to a hundred; DEFLATE cannot do
-  // more than 1,032, br and zstd a million. 0: no such limit.
+  // Honest text comes to 2 to 20, what repeats itself to more; zeros come to 1,030 with DEFLATE, to
+  // 31,700 with zstd and 658,000 with br. 0: no such limit.
   unsigned ratio = 200;
   std::uint64_t ratio_from = std::uint64_t{1} << 20;
 

@@ -99,8 +99,12 @@ TEST(Encoders, FlushedIsReadable) {
         ASSERT_EQ(got, all) << i;
         std::string again;
         ASSERT_EQ(encode(*encoder, "", Until::flushed, again, 1, out), Errc::none);
-        if (i > 0) EXPECT_EQ(again, "") << i;
-        if (out < 64) EXPECT_LE(packed.size(), text.size() + 128) << "marks without end";
+        if (i > 0) {
+          EXPECT_EQ(again, "") << i;
+        }
+        if (out < 64) {
+          EXPECT_LE(packed.size(), text.size() + 128) << "marks without end";
+        }
         ASSERT_EQ(decoder->decode(as_bytes(again), false, room).error, Errc::none);
       }
       std::string end;
