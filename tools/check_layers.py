@@ -45,7 +45,7 @@ THIRD_PARTY = [
     (r"openssl/", ["src/crypto", "src/tls"]),
     (r"(liburing\.h|liburing/|linux/io_uring\.h)", ["src/io/uring"]),
     (r"nghttp2/", ["src/proto/http2"]),
-    (r"(zlib\.h|brotli/|zstd\.h|libdeflate\.h)", ["src/proto/coding"]),
+    (r"(zlib\.h|brotli/|zstd(_errors)?\.h|libdeflate\.h)", ["src/proto/coding"]),
     (r"(sodium(\.h|/)|crypt\.h)", ["src/crypto"]),
     (r"nlohmann/", ["src/proto/auth"]),
     (r"sqlite3\.h", ["src/service"]),

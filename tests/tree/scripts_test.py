@@ -87,6 +87,8 @@ class Layers(unittest.TestCase):
         self.one("may be included in src/proto/auth", src__api__x="#include <nlohmann/json.hpp>\n")
         self.one("may be included in src/io/uring", src__io__x="#include <liburing.h>\n")
         self.one("may be included in src/io", src__service__x="#include <ares.h>\n")
+        self.one("may be included in src/proto/coding", src__core__x="#include <brotli/decode.h>\n")
+        self.one("may be included in src/proto/coding", src__proto__http__x="#include <zstd.h>\n")
         self.one("may be included in apps", src__api__x="#include <fmt/format.h>\n")
 
     def test_low_layers_do_not_know_the_server(self):

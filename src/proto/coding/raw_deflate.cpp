@@ -1,4 +1,4 @@
-// proto/coding/raw_deflate.cpp - the one file that knows zlib.
+// proto/coding/raw_deflate.cpp - DEFLATE without a wrapper, over zlib.
 //
 // RFC 1951. Layer: proto. No I/O.
 #include "proto/coding/raw_deflate.hpp"

@@ -1,6 +1,6 @@
-// proto/http/media_type.cpp - the built-in table, mime.types, and qualities.
+// proto/http/media_type.cpp - the built-in table, mime.types, and the quality of a coding.
 //
-// RFC 9110 sections 8.3.1, 12.4.2 and 12.5.3. Layer: proto. No I/O. Thread: any.
+// RFC 9110 sections 8.3.1 and 12.5.3. Layer: proto. No I/O. Thread: any.
 #include "proto/http/media_type.hpp"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "proto/http/quality.hpp"
 #include "proto/http/token.hpp"
 
 namespace sluice::http {
@@ -119,47 +120,6 @@ bool is_media_type(std::string_view text) {
          is_token(text.substr(slash + 1));
 }
 
-// Cuts `text` at the first of `separators` and returns what stood in front of it.
-std::string_view take_until(std::string_view& text, std::string_view separators) {
-  std::size_t end = text.find_first_of(separators);
-  std::string_view piece = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return piece;
-}
-
-// RFC 9110 section 12.4.2: `0`, `1` and up to three decimals.
-std::optional<int> read_quality(std::string_view text) {
-  if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1')) return {};
-  if (text.size() > 1 && text[1] != '.') return {};
-  int value = text[0] == '1' ? 1000 : 0, unit = 100;
-  for (char c : text.substr(std::min<std::size_t>(2, text.size()))) {
-    if (c < '0' || c > '9') return {};
-    value += (c - '0') * unit;
-    unit /= 10;
-  }
-  if (value > 1000) return {};
-  return value;
-}
-
-// The weight behind a coding's name (`; q=0.5`), 1000 without one.
-std::optional<int> read_weight(std::string_view parameters) {
-  int quality = 1000;
-  while (!parameters.empty()) {
-    std::string_view parameter = trim_ows(take_until(parameters, ";"));
-    if (parameter.empty()) continue;
-    if (parameter.size() < 2 || lower(parameter[0]) != 'q' || parameter[1] != '=') return {};
-    auto read = read_quality(parameter.substr(2));
-    if (!read) return {};
-    quality = *read;
-  }
-  return quality;
-}
-
-// gzip has an older name (RFC 9110 section 8.4.1.3).
-std::string_view current_name(std::string_view coding) {
-  return equal_nocase(coding, "x-gzip") ? std::string_view("gzip") : coding;
-}
-
 }  // namespace
 
 MediaTypes::MediaTypes() { add_table(kBuiltIn); }
@@ -197,17 +157,15 @@ std::string_view MediaTypes::of(std::string_view file_name) const {
 }
 
 int coding_quality(std::string_view accept_encoding, bool present, std::string_view coding) {
-  coding = current_name(coding);
+  coding = current_coding_name(coding);
   const bool identity = equal_nocase(coding, "identity");
   if (!present) return identity ? 1000 : 0;
   std::optional<int> rest;  // what `*` says
-  while (!accept_encoding.empty()) {
-    std::string_view parameters = take_until(accept_encoding, ",");
-    std::string_view name = current_name(trim_ows(take_until(parameters, ";")));
-    if (!is_token(name)) continue;
-    auto quality = read_weight(parameters);
-    if (!quality) continue;
-    if (equal_nocase(name, coding)) return *quality;
+  std::string_view name;
+  int quality = 0;
+  while (next_weighted(accept_encoding, name, quality)) {
+    name = current_coding_name(name);
+    if (equal_nocase(name, coding)) return quality;
     if (name == "*" && !rest) rest = quality;
   }
   return rest.value_or(identity ? 1000 : 0);
