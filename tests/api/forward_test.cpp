@@ -446,7 +446,7 @@ TEST_P(Forwards, RefusesWhatCannotBe) {
     return !result && result.error().code == Errc::bad_setting && !result.error().detail.empty();
   };
   EXPECT_TRUE(refuses({}));
-  for (const char* url : {"", "127.0.0.1", "ftp://a", "https://a", "http://", "http://a:0",
+  for (const char* url : {"", "127.0.0.1", "ftp://a", "https://", "http://", "http://a:0",
                           "http://a:99999", "http://a b", "http://u@a", "http://a/?q",
                           "http://[::g]", "unix:", "unix:relative", "unix:@"}) {
     EXPECT_TRUE(refuses({.upstreams = {url}})) << url;

@@ -120,7 +120,11 @@ TEST(Schema, HasEverySettingOfTheHeaders) {
   has("settings", "http_upload_files", "HttpUploadFiles", 5);
   has("settings", "heartbeat", "HeartBeat", 4);
   has("settings", "files", "FilesOptions", 6);
-  has("settings", "forward", "ForwardOptions", 8, {"timeouts"});
+  has("settings", "forward", "ForwardOptions", 9, {"timeouts", "tls"});
+  for (const std::string& member :
+       members("include/sluice/settings.hpp", "struct ForwardTls {", "\n};")) {
+    EXPECT_TRUE(all.contains("forward.tls_" + member)) << member;
+  }
   has("settings", "upload", "UploadOptions", 3);
   has("settings", "bindings", "PrefixOptions", 3, {"ssl_options"});
   has("ssl_options", "bindings", "SslOptions", 10, {"certificates"});
