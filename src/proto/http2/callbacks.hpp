@@ -15,7 +15,6 @@ struct Session::Line : nghttp2_nv {};
 
 struct Session::Callbacks {
   // receive.cpp
-  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user);
   static int on_begin_head(nghttp2_session*, const nghttp2_frame* frame, void* user);
   static int on_field(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
                       nghttp2_rcbuf* value, std::uint8_t flags, void* user);

@@ -5,10 +5,12 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace sluice::http2 {
 
 Memory::~Memory() {
+  ::operator delete(reserve_);
   for (Head* head : shelves_) {
     while (head != nullptr) {
       Head* next = head->next;
@@ -42,12 +44,25 @@ void* Memory::take(std::size_t bytes) noexcept {
   return head + 1;
 }
 
+bool Memory::stock() noexcept {
+  if (reserve_ == nullptr) {
+    void* fresh = ::operator new(kReserve, std::nothrow);
+    if (fresh != nullptr) reserve_ = ::new (fresh) Head{kReserve, nullptr};
+  }
+  return reserve_ != nullptr;
+}
+
 void* Memory::change(void* memory, std::size_t bytes) noexcept {
-  if (memory == nullptr) return take(bytes);
-  const std::size_t before = (static_cast<Head*>(memory) - 1)->bytes - sizeof(Head);
-  if (bytes <= before && bytes > before / 4) return memory;
+  const std::size_t before =
+      memory == nullptr ? 0 : (static_cast<Head*>(memory) - 1)->bytes - sizeof(Head);
+  if (memory != nullptr && bytes <= before && bytes > before / 4) return memory;
   void* other = take(bytes);
-  if (other == nullptr) return nullptr;
+  if (other == nullptr) {
+    if (reserve_ == nullptr || bytes + sizeof(Head) > kReserve) return nullptr;
+    in_use_ += kReserve;
+    other = std::exchange(reserve_, nullptr) + 1;
+  }
+  if (memory == nullptr) return other;
   std::memcpy(other, memory, std::min(before, bytes));
   give_back(memory);
   return other;
@@ -57,6 +72,10 @@ void Memory::give_back(void* memory) noexcept {
   if (memory == nullptr) return;
   Head* head = static_cast<Head*>(memory) - 1;
   in_use_ -= head->bytes;
+  if (reserve_ == nullptr && head->bytes == kReserve) {
+    reserve_ = head;
+    return;
+  }
   const std::size_t shelf = shelf_of(head->bytes);
   if (shelf < kSizes && kept_ + head->bytes <= keep_bytes_) {
     kept_ += head->bytes;

@@ -21,8 +21,12 @@ class Memory {
 
   // Aligned for anything; null when memory is out.
   void* take(std::size_t bytes) noexcept;
-  void* change(void* memory, std::size_t bytes) noexcept;  // as realloc()
+  void* change(void* memory, std::size_t bytes) noexcept;  // as realloc(); may use the reserve
   void give_back(void* memory) noexcept;                   // null: nothing
+
+  // A piece of kReserve bytes for change(), whose failure nghttp2 1.52 does not survive when a
+  // stream is put into the queue of those that send. False: there is no memory for it.
+  bool stock() noexcept;
 
   std::size_t bytes_in_use() const { return in_use_; }  // with what is beside each piece
   std::size_t bytes_kept() const { return kept_; }
@@ -34,9 +38,11 @@ class Memory {
     std::size_t bytes;  // with the head
     Head* next;
   };
+  static constexpr std::size_t kReserve = std::size_t{1} << (kSmallest + kSizes - 1);
   static std::size_t shelf_of(std::size_t bytes);
 
   std::array<Head*, kSizes> shelves_{};
+  Head* reserve_ = nullptr;
   const std::size_t keep_bytes_;
   std::size_t in_use_ = 0, kept_ = 0;
 };

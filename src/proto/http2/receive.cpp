@@ -2,6 +2,7 @@
 //
 // RFC 9113 sections 5, 6, 8 and 10.5. Layer: proto.
 #include <algorithm>
+#include <utility>
 
 #include "proto/http/field_rules.hpp"
 #include "proto/http/token.hpp"
@@ -19,16 +20,53 @@ std::string_view text_of(nghttp2_rcbuf* buffer) {
 
 }  // namespace
 
+// Frames are told apart here as well as in nghttp2, which does not speak of those that it ignores:
+// each is judged before nghttp2 sees it whole, and looked after when it is over.
 bool Session::feed(base::Instant now, std::span<std::byte> bytes) {
   if (has_failed()) return false;
   now_ = now;
+  static_cast<void>(memory_.stock());  // it may have been used
   in_call_ = true;
-  const ssize_t taken = nghttp2_session_mem_recv(
-      session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  if (taken < 0) judge(static_cast<int>(taken));
-  Callbacks::run(this, [](Session& self) { self.check_last_frame(); });
+  while (!bytes.empty() && !has_failed()) {
+    const std::size_t size = next_part(bytes);
+    if (has_failed()) break;
+    const ssize_t taken = nghttp2_session_mem_recv(
+        session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), size);
+    if (taken < 0) judge(static_cast<int>(taken));
+    bytes = bytes.subspan(size);
+    if (frame_left_ == 0 && frame_head_bytes_ == 0) {
+      Callbacks::run(this, [](Session& self) { self.check_last_data(); });
+    }
+  }
   in_call_ = false;
   return settle(0);
+}
+
+// How many bytes belong to the preface or to the frame that comes or goes on.
+std::size_t Session::next_part(std::span<const std::byte> bytes) {
+  if (preface_left_ > 0) {
+    const std::size_t size = std::min(preface_left_, bytes.size());
+    preface_left_ -= size;
+    return size;
+  }
+  std::size_t head = 0;
+  if (frame_left_ == 0) {
+    head = std::min(frame_head_.size() - frame_head_bytes_, bytes.size());
+    std::copy_n(bytes.begin(), head,
+                frame_head_.begin() + static_cast<std::ptrdiff_t>(frame_head_bytes_));
+    frame_head_bytes_ += head;
+    if (frame_head_bytes_ < frame_head_.size()) return head;
+    frame_head_bytes_ = 0;
+    const auto at = [&](std::size_t i) { return std::to_integer<std::uint32_t>(frame_head_[i]); };
+    frame_left_ = at(0) << 16 | at(1) << 8 | at(2);
+    const std::uint32_t id = (at(5) << 24 | at(6) << 16 | at(7) << 8 | at(8)) & 0x7fff'ffff;
+    judged_stream_ = 0;
+    judge_frame(static_cast<std::uint8_t>(at(3)), static_cast<std::uint8_t>(at(4)),
+                static_cast<std::int32_t>(id), frame_left_);
+  }
+  const std::size_t body = std::min(frame_left_, bytes.size() - head);
+  frame_left_ -= body;
+  return head + body;
 }
 
 bool Session::flood(Flood flood) {
@@ -47,21 +85,31 @@ bool Session::count(Window& window, std::uint32_t most, Flood kind) {
 
 // --- frames --------------------------------------------------------------------------------------
 
-// nghttp2 resets streams without a word. What it did with the last frame is known when it is done
-// with it: the stream's work ends now, not when the reset can leave.
-void Session::check_last_frame() {
-  const std::int32_t id = frame_stream_;
-  if (id == 0) return;
-  Stream* stream = stream_of(id);
-  nghttp2_stream* theirs = stream != nullptr ? nghttp2_session_find_stream(session_, id) : nullptr;
-  if (theirs == nullptr) return;
-  const nghttp2_stream_proto_state state = nghttp2_stream_get_state(theirs);
-  if (state == NGHTTP2_STREAM_STATE_CLOSED ||
-      (state == NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE && !stream->remote_closed_)) {
-    ++counters_.provoked;
-    count(provoked_, settings_.floods.provoked, Flood::provoked);
-    lose(*stream);
+// nghttp2 resets a stream without a word when its DATA are more than the window, or not what
+// Content-Length has said. Then it does not tell of the frame either: the stream's work ends now,
+// not when the reset can leave.
+void Session::check_last_data() {
+  if (awaited_ == 0) return;
+  Stream* stream = stream_of(std::exchange(awaited_, 0));
+  if (stream == nullptr) return;
+  highest_reset_ = std::max(highest_reset_, static_cast<std::int32_t>(stream->id_));
+  ++counters_.provoked;
+  count(provoked_, settings_.floods.provoked, Flood::provoked);
+  lose(*stream);
+}
+
+// A stream that is over can get HEADERS or DATA from a peer that does not know yet that we have
+// reset it, but not otherwise.
+bool Session::judge_stream(std::int32_t id) {
+  if (id % 2 == 0 || id > highest_ || id <= highest_reset_ ||
+      nghttp2_session_find_stream(session_, id) != nullptr) {
+    return true;
   }
+  // Where streams were left out, it may be one that was never open.
+  const bool gaps = counters_.streams != static_cast<std::uint64_t>(highest_) / 2 + 1;
+  fail(Reason::protocol, gaps ? Code::protocol_error : Code::stream_closed,
+       "a frame on a stream that is over");
+  return false;
 }
 
 // It has been reset because of what the peer sent.
@@ -75,16 +123,20 @@ void Session::lose(Stream& stream) {
   }
 }
 
-bool Session::judge_frame(std::uint8_t type, std::uint8_t flags, std::size_t length) {
+bool Session::judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id,
+                          std::size_t length) {
   const Floods& most = settings_.floods;
   if (nghttp2_session_get_outbound_queue_size(session_) > most.queue) return flood(Flood::queue);
   const bool is_ack = (flags & NGHTTP2_FLAG_ACK) != 0;
   switch (type) {
     case NGHTTP2_DATA:
+      if (!judge_stream(id)) return false;
+      awaited_ = id;
       if (length > 0 || (flags & NGHTTP2_FLAG_END_STREAM) != 0) return true;
       ++counters_.empty_frames;
       return count(empty_, most.empty_frames, Flood::empty_frames);
     case NGHTTP2_HEADERS:
+      if (!judge_stream(id)) return false;
       continuations_ = 0;
       head_block_ = length;
       return length <= most.head_block_bytes || flood(Flood::head_block_bytes);
@@ -111,21 +163,13 @@ bool Session::judge_frame(std::uint8_t type, std::uint8_t flags, std::size_t len
   return count(idle_, most.idle_frames, Flood::idle_frames);
 }
 
-int Session::Callbacks::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
-  return run(user, [&](Session& self) {
-    self.check_last_frame();
-    self.frame_stream_ = head->stream_id;
-    self.judged_stream_ = 0;
-    if (!self.has_failed()) self.judge_frame(head->type, head->flags, head->length);
-  });
-}
-
 int Session::Callbacks::on_bad_frame(nghttp2_session*, const nghttp2_frame* frame, int why,
                                      void* user) {
   return run(user, [&](Session& self) {
     const std::int32_t id = frame->hd.stream_id;
     if (id == 0 || self.judged_stream_ == id) return;
     self.judged_stream_ = id;
+    self.highest_reset_ = std::max(self.highest_reset_, id);
     if (why == NGHTTP2_ERR_REFUSED_STREAM) {
       ++self.counters_.refused;
       self.count(self.refused_, self.settings_.floods.refused, Flood::refused);
@@ -147,6 +191,7 @@ int Session::Callbacks::on_frame(nghttp2_session* session, const nghttp2_frame* 
         if (stream != nullptr) self.end_of_head(*stream, ends);
         return;
       case NGHTTP2_DATA:
+        self.awaited_ = 0;
         if (!ends && frame->hd.length > 0 && frame->hd.length == frame->data.padlen) {
           ++self.counters_.empty_frames;
           if (!self.count(self.empty_, most.empty_frames, Flood::empty_frames)) return;
@@ -192,6 +237,7 @@ int Session::Callbacks::on_begin_head(nghttp2_session*, const nghttp2_frame* fra
     self.head_.begin(!request);
     if (!request) return;
     ++self.counters_.streams;
+    self.highest_ = std::max(self.highest_, frame->hd.stream_id);
     self.open(frame->hd.stream_id);
   });
 }
@@ -250,6 +296,7 @@ int Session::end_of_head(Stream& stream, bool ends) {
 int Session::refuse(Stream& stream, Errc why) {
   const auto id = static_cast<std::int32_t>(stream.id_);
   judged_stream_ = id;
+  highest_reset_ = std::max(highest_reset_, id);
   judge(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR));
   ++counters_.provoked;
   count(provoked_, settings_.floods.provoked, Flood::provoked);

@@ -125,10 +125,20 @@ int Session::Callbacks::on_sent(nghttp2_session* session, const nghttp2_frame* f
   switch (frame->hd.type) {
     case NGHTTP2_GOAWAY:
       if (frame->goaway.error_code == NGHTTP2_NO_ERROR && !self.has_failed()) return 0;
-      self.fail(Reason::protocol, static_cast<Code>(frame->goaway.error_code),
+      // INTERNAL_ERROR is what nghttp2 says where it had no memory for a head.
+      self.fail(frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR ? Reason::out_of_memory
+                                                                   : Reason::protocol,
+                static_cast<Code>(frame->goaway.error_code),
                 {reinterpret_cast<const char*>(frame->goaway.opaque_data),
                  frame->goaway.opaque_data_len});
       self.said_goodbye_ = true;
+      return 0;
+    case NGHTTP2_RST_STREAM:
+      self.highest_reset_ = std::max(self.highest_reset_, id);
+      if (self.stream_of(id) == nullptr) return 0;
+      // We have not reset it: see check_last_data().
+      ++self.counters_.provoked;
+      self.count(self.provoked_, self.settings_.floods.provoked, Flood::provoked);
       return 0;
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS: {
@@ -136,6 +146,7 @@ int Session::Callbacks::on_sent(nghttp2_session* session, const nghttp2_frame* f
       Stream* stream = self.stream_of(id);
       if (stream == nullptr || stream->remote_closed_ || stream->extended_) return 0;
       self.judge(nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR));
+      self.highest_reset_ = std::max(self.highest_reset_, id);
       return on_close(session, id, NGHTTP2_NO_ERROR, user);
     }
     default:

@@ -51,6 +51,7 @@ bool Session::begin() {
       [](void* piece, std::size_t bytes, void* user) {
         return static_cast<Memory*>(user)->change(piece, bytes);
       }};
+  if (!memory_.stock()) return false;
   if (nghttp2_session_server_new3(&session_, context_->callbacks_, this, context_->option_, &mem) !=
       0) {
     return false;
@@ -111,6 +112,7 @@ void Session::close(Stream& stream, Code code) {
 
 void Session::reset(Stream& stream, Code code) {
   const auto id = static_cast<std::int32_t>(stream.id_);
+  highest_reset_ = std::max(highest_reset_, id);
   judge(
       nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<std::uint32_t>(code)));
   forget(stream);

@@ -5,6 +5,7 @@
 // neither those that come nor those that go. Layer: proto. Thread: shard; one at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -221,10 +222,12 @@ class Session {
   void forget(Stream& stream);
   void close(Stream& stream, Code code);
   void lose(Stream& stream);
-  void check_last_frame();
+  std::size_t next_part(std::span<const std::byte> bytes);
+  void check_last_data();
+  bool judge_stream(std::int32_t id);
   bool count(Window& window, std::uint32_t most, Flood flood);
   bool flood(Flood flood);
-  bool judge_frame(std::uint8_t type, std::uint8_t flags, std::size_t length);
+  bool judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id, std::size_t length);
   int end_of_head(Stream& stream, bool ends);
   int refuse(Stream& stream, Errc why);
   void judge(int verdict);
@@ -250,8 +253,14 @@ class Session {
   std::uint32_t small_credit_ = 0;
   std::uint32_t continuations_ = 0;
   std::size_t head_block_ = 0;
-  std::int32_t frame_stream_ = 0;   // of the frame that is being read
+  std::size_t preface_left_ = 24;
+  std::size_t frame_head_bytes_ = 0;  // of a frame that begins: so many have come
+  std::size_t frame_left_ = 0;        // of the present frame, behind its head
+  std::array<std::byte, 9> frame_head_{};
+  std::int32_t awaited_ = 0;        // the stream of a DATA frame, until nghttp2 tells of it
   std::int32_t judged_stream_ = 0;  // whose present frame was found invalid
+  std::int32_t highest_ = 0;        // stream that the peer has opened
+  std::int32_t highest_reset_ = 0;  // stream that we have reset
 
   Out* out_ = nullptr;       // during send()
   std::size_t room_ = 0;     // likewise
