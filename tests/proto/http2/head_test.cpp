@@ -221,7 +221,9 @@ TEST(Http2Head, HeadBytes) {
                         headers(1, with(get(), {{"x", std::string(1000 - used + over, 'v')}}))),
               "");
     EXPECT_EQ(peer.log, over == 0 ? "request 1 GET /\n" : "request 1 GET / 431\n");
-    if (over != 0) EXPECT_EQ(peer.errors, std::vector{Errc::http_head_too_large});
+    if (over != 0) {
+      EXPECT_EQ(peer.errors, std::vector{Errc::http_head_too_large});
+    }
   }
 }
 

@@ -515,7 +515,9 @@ TEST(Http2Session, RandomFrames) {
         at += size;
       }
       peer.take();
-      if (peer.session->has_failed()) EXPECT_EQ(peer.streams.size(), 0U) << seed;
+      if (peer.session->has_failed()) {
+        EXPECT_EQ(peer.streams.size(), 0U) << seed;
+      }
       EXPECT_EQ(peer.streams.size(), peer.session->streams()) << seed;
       if (whole) first = peer.log;
       EXPECT_EQ(peer.log, first) << seed;
