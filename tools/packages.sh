@@ -32,7 +32,7 @@ need_build_packages() {
   need_command ninja ninja-build
   need_command pkg-config pkg-config
   need_command ccache ccache
-  need_packages libssl-dev liburing-dev libsodium-dev libcrypt-dev libsqlite3-dev libc-ares-dev zlib1g-dev \
+  need_packages libssl-dev liburing-dev libsodium-dev libcrypt-dev libsqlite3-dev libc-ares-dev zlib1g-dev libnghttp2-dev \
     nlohmann-json3-dev libfmt-dev libcli11-dev libtomlplusplus-dev
   need_packages libbrotli-dev libzstd-dev
 }

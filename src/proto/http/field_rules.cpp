@@ -70,4 +70,51 @@ Errc judge_field(std::string_view name, std::string_view value) {
   return is_framing(id, name) ? Errc::http_framing_field : Errc::none;
 }
 
+bool is_forbidden_trailer(std::string_view name) {
+  switch (field_id(name)) {
+    case FieldId::other:
+      break;
+    case FieldId::user_agent:
+    case FieldId::referer:
+      return false;
+    default:
+      return true;
+  }
+  static constexpr std::string_view names[] = {
+      "age",
+      "cache-control",
+      "content-language",
+      "content-location",
+      "content-range",
+      "date",
+      "expires",
+      "keep-alive",
+      "location",
+      "max-forwards",
+      "pragma",
+      "proxy-authenticate",
+      "proxy-authentication-info",
+      "proxy-authorization",
+      "proxy-connection",
+      "retry-after",
+      "set-cookie",
+      "vary",
+      "via",
+      "www-authenticate",
+      "http2-settings",
+      "priority",
+      "early-data",
+      "x-real-ip",
+  };
+  for (const std::string_view each : names) {
+    if (equal_nocase(name, each)) return true;
+  }
+  constexpr std::string_view prefixes[] = {"x-forwarded-", "accept-", "access-control-", "sec-",
+                                           "proxy-"};
+  for (const std::string_view each : prefixes) {
+    if (name.size() >= each.size() && equal_nocase(name.substr(0, each.size()), each)) return true;
+  }
+  return false;
+}
+
 }  // namespace sluice::http

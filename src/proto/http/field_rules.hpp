@@ -20,4 +20,8 @@ bool is_value(std::string_view text);
 // connection only, which the server sets).
 Errc judge_field(std::string_view name, std::string_view value);
 
+// Fields that mean something before the body is read, or decide who may ask, must not arrive behind
+// it (RFC 9110 section 6.5.1). Without regard to case.
+bool is_forbidden_trailer(std::string_view name);
+
 }  // namespace sluice::http

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 
+#include "proto/http/field_rules.hpp"
 #include "proto/http1/field_line.hpp"
 
 namespace sluice::http1 {
@@ -15,7 +16,6 @@ using base::Bad;
 using base::need_more;
 using base::Parsed;
 using http::Field;
-using http::FieldId;
 using http::HeadLimits;
 
 namespace {
@@ -33,56 +33,6 @@ constexpr auto kHexTable = [] {
   }
   return table;
 }();
-
-// Fields that mean something before the body is read, or decide who may ask, must not arrive behind
-// it (RFC 9110 section 6.5.1).
-bool is_forbidden_trailer(std::string_view name) {
-  switch (http::field_id(name)) {
-    case FieldId::other:
-      break;
-    case FieldId::user_agent:
-    case FieldId::referer:
-      return false;
-    default:
-      return true;
-  }
-  static constexpr std::string_view names[] = {
-      "age",
-      "cache-control",
-      "content-language",
-      "content-location",
-      "content-range",
-      "date",
-      "expires",
-      "keep-alive",
-      "location",
-      "max-forwards",
-      "pragma",
-      "proxy-authenticate",
-      "proxy-authentication-info",
-      "proxy-authorization",
-      "proxy-connection",
-      "retry-after",
-      "set-cookie",
-      "vary",
-      "via",
-      "www-authenticate",
-      "http2-settings",
-      "priority",
-      "early-data",
-      "x-real-ip",
-  };
-  for (const std::string_view each : names) {
-    if (http::equal_nocase(name, each)) return true;
-  }
-  constexpr std::string_view prefixes[] = {"x-forwarded-", "accept-", "access-control-", "sec-",
-                                           "proxy-"};
-  for (const std::string_view each : prefixes) {
-    if (name.size() >= each.size() && http::equal_nocase(name.substr(0, each.size()), each))
-      return true;
-  }
-  return false;
-}
 
 // What a client did wrong in a trailer line is one error; the limits keep their own.
 Errc trailer_error(Errc error) {
@@ -228,7 +178,7 @@ Parsed<ChunkPiece> ChunkedDecoder::decode(Bytes in, const HeadLimits& limits) {
 }
 
 void ChunkedDecoder::keep_trailer(std::string_view line, std::string_view name) {
-  if (!is_forbidden_trailer(name)) trailers_.append(line);
+  if (!http::is_forbidden_trailer(name)) trailers_.append(line);
 }
 
 // Reads trailer lines, each from line_, where it is put together.
