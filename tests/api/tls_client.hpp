@@ -6,7 +6,9 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,7 +52,7 @@ class TlsClient {
     if (options.session != nullptr) SSL_set_session(ssl_.get(), options.session);
     timeval limit{20, 0};
     ::setsockopt(tcp_.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    open_ = tcp_.connected() && note(SSL_connect(ssl_.get())) == 1;
+    open_ = tcp_.connected() && call([&] { return SSL_connect(ssl_.get()); }) == 1;
   }
   // As if it had ended well: OpenSSL would spoil the session otherwise.
   ~TlsClient() { SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); }
@@ -85,7 +87,8 @@ class TlsClient {
     const std::string request = "GET " + std::string(target) +
                                 " HTTP/1.1\r\nHost: " + std::string(host) + "\r\n" +
                                 std::string(fields) + "\r\n";
-    if (!open_ || note(SSL_write(ssl_.get(), request.data(), int(request.size()))) <= 0) {
+    if (!open_ ||
+        call([&] { return SSL_write(ssl_.get(), request.data(), int(request.size())); }) <= 0) {
       return answer;
     }
     std::string in;
@@ -133,14 +136,22 @@ class TlsClient {
   }
   bool read(std::string& in) {
     char buffer[16384];
-    const int got = note(SSL_read(ssl_.get(), buffer, sizeof buffer));
+    const int got = call([&] { return SSL_read(ssl_.get(), buffer, sizeof buffer); });
     if (got > 0) in.append(buffer, std::size_t(got));
     return got > 0;
   }
-  int note(int verdict) {
+  // A call with a time limit is not begun again by the kernel when something interrupts it, and a
+  // ring that this thread has made does: by what it has to do for it.
+  template <class Call>
+  int call(Call&& what) {
+    int verdict = 0;
+    do {
+      errno = 0;
+      verdict = what();
+    } while (verdict <= 0 && errno == EINTR);
     if (verdict > 0) return verdict;
     const char* words = ERR_reason_error_string(ERR_peek_last_error());
-    error_ = words != nullptr ? words : "the connection ended";
+    error_ = words != nullptr ? words : errno != 0 ? std::strerror(errno) : "the connection ended";
     ERR_clear_error();
     return verdict;
   }
