@@ -67,10 +67,11 @@ class Refusals : public DeflateTest {
     server.shards = 1;
     server.limits.send_queue_bytes = 100'000;
     Handover<std::vector<std::string>> rounds;
-    std::optional<Connection> other;
+    std::optional<Connection> other;  // the handler's
     unsigned next = 0;
     std::size_t refused = 0;
     server.on_message = [&](Connection, std::string_view) {
+      if (!other) other = connections.take();  // the first of them
       std::vector<std::string> taken;
       // Each begins as the one before it has ended. Behind the large ones that find no room there
       // is some for a small one.
@@ -88,7 +89,6 @@ class Refusals : public DeflateTest {
     };
     Running running = start();
     DeflateClient client = open();
-    other = connections.take();
     WsClient asks = ws();
     for (int round = 0; round < 5; ++round) {
       ASSERT_TRUE(asks.text("go"));

@@ -46,7 +46,7 @@ INSTANTIATE_TEST_SUITE_P(Versions, Hostile, ::testing::Values(TLS1_2_VERSION, TL
 
 TEST_P(Hostile, TheSealerSealsAsOpenSslDoes) {
   const auto talk = open();
-  talk->feeder.feed(talk->sealer.record(kData, "one") + talk->sealer.record(kData, "two"));
+  talk->feeder.feed(talk->sealer.records({{kData, "one"}, {kData, "two"}}));
   EXPECT_EQ(talk->feeder.received, "onetwo") << talk->session->failure().detail;
 }
 
@@ -121,8 +121,8 @@ TEST(Hostile13, AKeyUpdateInTwoRecords) {
   Talk talk(server_context({.certificates = {{certificate_of(authority.issue())}}}), {});
   Sealer sealer(talk.peer.ssl());
   talk.run();
-  talk.feeder.feed(sealer.record(kData, "before") +
-                   sealer.record(kHandshake, std::string("\x18\x00\x00\x01", 4)));
+  talk.feeder.feed(
+      sealer.records({{kData, "before"}, {kHandshake, std::string("\x18\x00\x00\x01", 4)}}));
   EXPECT_EQ(talk.feeder.received, "before");
   const bool sent = send_text(*talk.session, "answer", talk.feeder.out);
   EXPECT_TRUE(sent || talk.session->has_failed()) << "neither sent nor failed";
@@ -136,8 +136,8 @@ TEST(Hostile13, AKeyUpdateInTwoRecordsAtOnce) {
   Talk talk(server_context({.certificates = {{certificate_of(authority.issue())}}}), {});
   Sealer sealer(talk.peer.ssl());
   talk.run();
-  talk.feeder.feed(sealer.record(kHandshake, std::string("\x18\x00\x00\x01", 4)) +
-                   sealer.record(kHandshake, std::string("\x00", 1)));
+  talk.feeder.feed(sealer.records(
+      {{kHandshake, std::string("\x18\x00\x00\x01", 4)}, {kHandshake, std::string("\x00", 1)}}));
   EXPECT_EQ(talk.session->failure().detail, "a handshake message in parts");
 }
 

@@ -11,7 +11,9 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 #include <string>
+#include <utility>
 
 namespace sluice::test {
 
@@ -33,6 +35,12 @@ class Sealer {
   std::string record(char type, const std::string& body) {
     if (key_.empty()) read_keys();
     return SSL_version(ssl_) == TLS1_3_VERSION ? record13(type, body) : record12(type, body);
+  }
+  // Several, in this order, which that of operands of + is not.
+  std::string records(std::initializer_list<std::pair<char, std::string>> all) {
+    std::string bytes;
+    for (const auto& [type, body] : all) bytes += record(type, body);
+    return bytes;
   }
 
  private:
