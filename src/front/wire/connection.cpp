@@ -99,14 +99,8 @@ void Connection::out_of_memory() {
   }
 }
 
-void Connection::on_received(const io::Received& received) {
-  loop().enter();
-  begin_event();
-  receive_guarded(received);
-  end_event();
-}
-
-void Connection::end_event() {
+// A copy in on_received: it is run for every message.
+inline void Connection::leave_received() {
   if (!in_event_) return;
   // Now, while the connection is in the cache: with a thousand of them it is gone by the end of the
   // turn. What all the messages of this wake-up are answered with leaves in one send all the same.
@@ -114,6 +108,15 @@ void Connection::end_event() {
   leave_event();
   if (sends && out_empty()) shard().scratch.rewind();
 }
+
+void Connection::on_received(const io::Received& received) {
+  loop().enter();
+  begin_event();
+  receive_guarded(received);
+  leave_received();
+}
+
+void Connection::end_event() { leave_received(); }
 
 void Connection::receive(const io::Received& received) {
   bytes_received.store(bytes_received.load(std::memory_order_relaxed) + received.bytes.size(),

@@ -150,6 +150,7 @@ class Connection final : public core::Connection, public io::Socket {
     guarded([&] { receive(received); });
   }
   void end_event();
+  void leave_received();
   void receive(const io::Received& received);
   void end_of_input();
   std::size_t process(base::Block& block, std::span<std::byte> bytes);
