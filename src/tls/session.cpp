@@ -375,8 +375,7 @@ void Session::look_at_messages() {
 }
 
 bool Session::send(std::span<const Bytes> parts, base::Instant now, Out& out) {
-  SLUICE_CHECK(!closed_);
-  if (phase_ != Phase::open) return false;
+  if (closed_ || phase_ != Phase::open) return false;
   if (!can_send()) {
     fail(Reason::bad_record, kMessageInParts);
     return false;
