@@ -82,7 +82,15 @@ std::string of_certificates(const Error& error, const ServeOptions& options) {
       {"certificate_file: ", "--cert"},
       {"private_key_file: ", "--key"},
       {"client_ca_file: ", "--client-ca"}};
-  if (error.code != Errc::bad_setting || !error.detail.starts_with("ssl_options.")) return {};
+  if (error.code != Errc::bad_setting) return {};
+  static constexpr std::string_view kNone = " has no certificate; ";
+  if (const auto at = error.detail.find(kNone);
+      at != std::string::npos && options.config.empty() && !options.listen.empty()) {
+    const auto url = error.detail.find('"');
+    return fmt::format("--listen: {} has no certificate; give --cert and --key, or --tls-dev",
+                       error.detail.substr(std::min(url, at), at - std::min(url, at)));
+  }
+  if (!error.detail.starts_with("ssl_options.")) return {};
   for (const auto& [member, option] : names) {
     const auto at = error.detail.find(member);
     const bool given = option == "--client-ca" ? !options.client_ca.empty()

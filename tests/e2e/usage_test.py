@@ -58,8 +58,10 @@ class Mistakes(unittest.TestCase):
     def test_urls(self):
         for url in ("", "8080", "127.0.0.1:8080", "ws://127.0.0.1:8080/", "http://127.0.0.1/",
                     "http://127.0.0.1:65536/", "http://[::1:80/", "http://a b:80/",
-                    "https://127.0.0.1:8443/", "http://127.0.0.1:8080/a?b/"):
+                    "http://127.0.0.1:8080/a?b/"):
             self.refused(2, "http://", "serve", "--root", SITE, "--listen", url)
+        self.refused(2, "https://127.0.0.1:8443/", "--cert", "--tls-dev", "serve", "--root", SITE,
+                     "--listen", "https://127.0.0.1:8443/")
 
     def test_an_address_of_nobody(self):
         self.refused(1, "192.0.2.1", "serve", "--root", SITE, "--listen", "http://192.0.2.1:8080/")
