@@ -159,8 +159,8 @@ class Session {
   // Takes received bytes, all of them. Call send() after it: what it has to say may be urgent, and
   // a rule that the peer broke is known as failure() when the GOAWAY leaves. False: it has failed.
   bool feed(base::Instant now, std::span<std::byte> bytes);
-  // Gives at most `most` bytes to send. Returns how many; less than `most` - kLeastRoom: for now
-  // there are no more. Also after it has failed: the peer is told why.
+  // Gives at most `most` bytes to send. Returns how many; less than `most` - kLeastRoom: no more of
+  // them are ready. Also after it has failed: the peer is told why.
   static constexpr std::size_t kLeastRoom = 32;
   std::size_t send(Out& out, std::size_t most);
   // There is something to send. Bodies that wait for the peer's window or for resume() do not
