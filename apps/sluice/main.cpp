@@ -48,6 +48,7 @@ Options:
   --echo PATH         Answer WebSocket messages and POST bodies on PATH with themselves
   --broadcast PATH    Send each WebSocket message on PATH to every WebSocket on PATH
   --deflate           Compress WebSocket messages for clients that offer it
+  --no-http2          Speak HTTP/1.1 only
   --cert FILE         Listen with https; the certificate and its chain, PEM. May be given several
                       times: clients get the one for the name they ask for, else the first
   --key FILE          The private key of the --cert of the same place [it is in that file]
@@ -104,6 +105,7 @@ CLI::App* add_serve(CLI::App& app, Words& words) {
   serve->add_option("--echo", options.echo);
   serve->add_option("--broadcast", options.broadcast);
   serve->add_flag("--deflate", options.deflate);
+  serve->add_flag("--no-http2", options.no_http2);
   serve->add_option("--cert", options.certs)->allow_extra_args(false);
   serve->add_option("--key", options.keys)->allow_extra_args(false);
   serve->add_flag("--tls-dev", options.tls_dev);

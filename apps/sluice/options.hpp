@@ -30,6 +30,7 @@ struct ServeOptions {
   std::optional<std::uint32_t> shards;
   std::optional<OperatingMode> mode;
   std::optional<std::string> echo, broadcast;  // paths
+  bool no_http2 = false;                       // HTTP/1.1 only
   bool deflate = false;                        // WebSocket messages may be compressed
   // With one of these the server listens with https.
   bool tls_dev = false;                  // a certificate that is made on the spot

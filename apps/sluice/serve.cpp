@@ -224,6 +224,7 @@ void override_with(const ServeOptions& options, Configuration& configuration) {
   if (options.echo) configuration.serve.echo = *options.echo;
   if (options.broadcast) configuration.serve.broadcast = *options.broadcast;
   if (options.deflate) server.extensions.permessage_deflate.enabled = true;
+  if (options.no_http2) server.options.http2 = false;
   if (options.quiet) configuration.serve.quiet = true;
 }
 

@@ -202,6 +202,12 @@ enum class Errc : std::int32_t {
   tls_handshake_failed = 271,     // nothing was agreed on: version, cipher, ALPN; or it is no TLS
   tls_certificate_refused = 272,  // the client's certificate is missing, or is not one to trust
   tls_broken = 273,               // a record that is damaged, or in the wrong place
+
+  // HTTP/2 (RFC 9113).
+  http2_bad_preface = 280,       // TLS agreed on h2, and what came first is not HTTP/2
+  http2_protocol = 281,          // a rule was broken: the connection has ended with GOAWAY
+  http2_flood = 282,             // too much of what is legal: ENHANCE_YOUR_CALM
+  http2_settings_timeout = 283,  // the client has not acknowledged our limits
 };
 
 // One row of the table.

@@ -70,7 +70,7 @@ class SLUICE_API HttpRequest {
   std::vector<std::pair<std::string_view, std::string_view>> parameters() const;
   // What `{name}` of the route matched; empty when there is none.
   std::string_view param(std::string_view name) const;
-  std::string_view version() const;  // "HTTP/1.1", "HTTP/1.0"
+  std::string_view version() const;  // "HTTP/1.1", "HTTP/1.0", "HTTP/2"
 
   // The first field of that name, without regard to case; empty when absent.
   std::string_view header(std::string_view name) const;

@@ -60,6 +60,9 @@ struct Limits {
   std::size_t field_bytes = 16384;    // of one field
   std::size_t fields = 128;           // in one head
   std::size_t target_segments = 255;  // of a path; over: 400
+  // Requests of one HTTP/2 connection at a time, 1 to 10,000 (RFC 9113 section 5.1.2); over: the
+  // stream is refused. For connections that come.
+  std::uint32_t streams = 100;
   std::uint64_t body_bytes = 64ull << 20;  // of a request; over: 413
   std::size_t body_memory_bytes =
       64 << 10;  // a whole body larger than this is kept in an unlinked temporary file
@@ -165,6 +168,9 @@ struct Options {
   // While bytes wait to be sent and the peer takes none of them for so long, the connection is
   // broken off: on_error tells Errc::write_timeout, on_disconnect 1006. At most 30 days; 0: off.
   std::chrono::milliseconds write_timeout{0};
+  // HTTP/2 (RFC 9113): offered by ALPN where there is TLS, and understood in clear from clients
+  // that begin with it (prior knowledge). For connections that come.
+  bool http2 = true;
   // The handshake's fields, and the query of its URL, stay readable as long as a handle is kept.
   // Costs that much memory for each WebSocket.
   bool keep_headers = false;

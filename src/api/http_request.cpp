@@ -106,6 +106,7 @@ std::string_view HttpRequest::param(std::string_view name) const {
 }
 
 std::string_view HttpRequest::version() const {
+  if (exchange_->head.major == 2) return "HTTP/2";
   return exchange_->head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 std::string_view HttpRequest::header(std::string_view name) const {

@@ -121,6 +121,9 @@ Result<void> check_settings(const Settings& settings) {
   if (settings.options.write_timeout.count() < 0 || settings.options.write_timeout > kLongest) {
     return bad("options.write_timeout", "must be from 0 to 30 days");
   }
+  if (settings.limits.streams < 1 || settings.limits.streams > kMostStreams) {
+    return bad("limits.streams", "must be from 1 to 10,000");
+  }
   if (settings.shards > 1024) return bad("shards", "must be at most 1,024");
   if (settings.dispatch == Dispatch::thread_pool &&
       (settings.thread_pool_size < 1 || settings.thread_pool_size > 4096)) {

@@ -150,6 +150,7 @@ class Wisher {
     if (!settings_.binding_options.configure_ssl_certificate) take_files_out(wish);
     if (wish.certificates.empty() && !wish.self_signed) return no_certificate(owner, index);
     wish.minimum_version = std::max(own.minimum_version, server.minimum_version);
+    wish.http2 = settings_.options.http2;
     wish.client_certificates = std::max(own.client_certificates, server.client_certificates);
     if (wish.client_certificates != ClientCertificates::none) {
       const bool is_own = !own.client_ca_file.empty();

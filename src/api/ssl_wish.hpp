@@ -41,6 +41,7 @@ struct PortWish {
   ClientCertificates client_certificates = ClientCertificates::none;
   std::string client_ca_file;
   std::string client_setting;  // that names client_ca_file
+  bool http2 = true;           // is offered
 };
 
 struct SslWish {

@@ -22,6 +22,8 @@ namespace sluice::api {
 // What http.sys accepts, in bytes per second.
 inline constexpr std::uint64_t kLeastBandwidth = 1024;
 inline constexpr std::uint64_t kMostMessageBytes = 0xffff'0000u;
+// Of limits.streams.
+inline constexpr std::uint32_t kMostStreams = 10000;
 
 using UrlGroupMap = std::map<std::string, UrlGroupOptions, std::less<>>;
 

@@ -190,6 +190,10 @@ constexpr ErrorInfo kTable[] = {
     {tls_handshake_failed, 0, "TlsHandshake", "the TLS handshake failed"},
     {tls_certificate_refused, 0, "TlsCertificate", "the client's certificate was refused"},
     {tls_broken, 0, "TlsRecord", "a TLS record is damaged"},
+    {http2_bad_preface, 0, "Http2Preface", "the client does not speak HTTP/2"},
+    {http2_protocol, 0, "Http2Protocol", "a rule of HTTP/2 was broken"},
+    {http2_flood, 0, "Http2Flood", "too many frames that do nothing"},
+    {http2_settings_timeout, 0, "Http2Settings", "the settings were not acknowledged"},
 };
 
 constexpr ErrorInfo kUnknown{none, 500, "Unknown", "unknown error"};

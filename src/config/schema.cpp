@@ -102,6 +102,7 @@ std::vector<Row<Configuration>> server_rows() {
       limits.size<&Limits::field_bytes>("field_bytes", 1, kMost),
       limits.number<&Limits::fields>("fields", 1, kMost),
       limits.number<&Limits::target_segments>("target_segments", 1, kMost),
+      limits.number<&Limits::streams>("streams", 1, api::kMostStreams),
       limits.size<&Limits::body_bytes>("body_bytes", 0, kMost),
       limits.size<&Limits::body_memory_bytes>("body_memory_bytes", 0, kMost),
       limits.size<&Limits::send_queue_bytes>("send_queue_bytes", 1024, kMost),
@@ -124,6 +125,7 @@ std::vector<Row<Configuration>> server_rows() {
       options.flag<&Options::clean_disconnect>("clean_disconnect"),
       options.choice<&Options::slow_reader>("slow_reader", kSlowReaders),
       options.time<&Options::write_timeout>("write_timeout"),
+      options.flag<&Options::http2>("http2"),
       options.flag<&Options::keep_headers>("keep_headers"),
 
       levels.choice<&QueueOptions::text>("text", kQueueLevels),

@@ -152,7 +152,8 @@ class Connection : public ByteStream {
   bool lingering_ : 1 = false;    // the FIN has been sent
   bool close_called_ : 1 = false, closed_ : 1 = false;
   bool paced_ : 1 = false;
-  bool secured_ : 1 = false;  // TLS stands between it and the engine
+  bool secured_ : 1 = false;      // TLS stands between it and the engine
+  bool multiplexed_ : 1 = false;  // it speaks HTTP/2
 
  private:
   std::atomic<std::uint32_t> refs_{1};

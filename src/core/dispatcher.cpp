@@ -3,6 +3,7 @@
 
 #include "base/signals.hpp"
 #include "core/connection.hpp"
+#include "core/exchange.hpp"
 #include "core/request_queue.hpp"
 #include "core/session.hpp"
 #include "core/shard.hpp"
@@ -35,18 +36,20 @@ void ThreadPool::stop() {
   threads_.clear();
 }
 
-ThreadPool::Verdict ThreadPool::submit(Connection& connection, PoolQueue::Event event) {
+ThreadPool::Verdict ThreadPool::submit(Connection& connection,
+                                       const std::shared_ptr<PoolQueue>& own,
+                                       PoolQueue::Event event) {
   std::lock_guard lock(mutex_);
   if (event.queue && event.queue->admit(false) == RequestQueue::Admission::full) {
     return Verdict::refused;
   }
-  PoolQueue& queue = connection.pool_queue();
+  PoolQueue& queue = own ? *own : connection.pool_queue();
   queue.bytes += event.bytes;
   queue.events.push_back(std::move(event));
   if (!queue.scheduled) {
+    waiting_.push_back({&connection, own});
     queue.scheduled = true;
     connection.retain();
-    connections_.push_back(&connection);
     ready_.notify_one();
   }
   bool full = queue.events.size() >= kEvents || queue.bytes >= kBytes;
@@ -58,11 +61,12 @@ void ThreadPool::run() {
   pool_thread = true;
   std::unique_lock lock(mutex_);
   for (;;) {
-    ready_.wait(lock, [this] { return stopping_ || !connections_.empty(); });
-    if (connections_.empty()) return;  // stopping, and everything has run
-    Connection* connection = connections_.front();
-    connections_.pop_front();
-    PoolQueue& queue = connection->pool_queue();
+    ready_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;  // stopping, and everything has run
+    Ready next = std::move(waiting_.front());
+    waiting_.pop_front();
+    Connection* const connection = next.connection;
+    PoolQueue& queue = next.own ? *next.own : connection->pool_queue();
     PoolQueue::Event event = std::move(queue.events.front());
     queue.events.pop_front();
     if (event.queue) event.queue->leave();
@@ -80,9 +84,12 @@ void ThreadPool::run() {
     // Told before the connection's next event may run on another thread: in order.
     connection->retain();
     bool posted = connection->mailbox().post_always(
-        [connection, resume, done = std::move(event.done)]() mutable {
+        [connection, resume, own = next.own, done = std::move(event.done)]() mutable {
+          if (resume && own && own->exchange && own->exchange->port) {
+            own->exchange->port->pool_resume(*own->exchange);
+          }
           done();
-          if (resume) connection->pool_resume();
+          if (resume && !own) connection->pool_resume();
           connection->release();
         });
     if (!posted) connection->release();
@@ -93,7 +100,7 @@ void ThreadPool::run() {
       connection->release();  // perhaps the last one
       lock.lock();
     } else {
-      connections_.push_back(connection);  // with the reference it came with
+      waiting_.push_back(std::move(next));  // with the use it came with
       ready_.notify_one();
     }
   }
@@ -114,7 +121,7 @@ void Dispatcher::stop() {
 }
 
 bool Dispatcher::submit(Connection& connection, PoolQueue::Event event) {
-  switch (pool_->submit(connection, std::move(event))) {
+  switch (pool_->submit(connection, nullptr, std::move(event))) {
     case ThreadPool::Verdict::refused:
       return false;
     case ThreadPool::Verdict::queued_and_full:
@@ -124,6 +131,19 @@ bool Dispatcher::submit(Connection& connection, PoolQueue::Event event) {
       return true;
   }
   return true;
+}
+
+bool Dispatcher::submit(Exchange& exchange, PoolQueue::Event event) {
+  if (!exchange.parallel) return submit(*exchange.connection, std::move(event));
+  if (!exchange.pool_queue) {
+    exchange.pool_queue = std::make_shared<PoolQueue>();
+    exchange.pool_queue->exchange = &exchange;
+  }
+  const auto verdict = pool_->submit(*exchange.connection, exchange.pool_queue, std::move(event));
+  if (verdict == ThreadPool::Verdict::queued_and_full && exchange.port) {
+    exchange.port->pool_pause(exchange);
+  }
+  return verdict != ThreadPool::Verdict::refused;
 }
 
 void Dispatcher::threw(Connection& connection, const std::exception_ptr& what) {

@@ -1,7 +1,7 @@
 // core/dispatcher.hpp - where handlers run, and the one place where what they throw is caught.
 //
-// inline: on the shard, at once. thread_pool: events of one connection run one at a time and in
-// order; the pool takes connections in turn, one event each. Layer: core.
+// inline: on the shard, at once. thread_pool: events of one connection, or of one stream of HTTP/2,
+// run one at a time and in order; the pool takes these in turn, one event each. Layer: core.
 #pragma once
 
 #include <atomic>
@@ -22,10 +22,12 @@
 namespace sluice::core {
 
 class Connection;
+class Exchange;
 class RequestQueue;
 class ServerSession;
 
-// Events of one connection that wait for the pool.
+// Events of one connection, or of one exchange beside others on its connection, that wait for the
+// pool.
 struct PoolQueue {
   struct Event {
     base::Task work;  // on a pool thread
@@ -35,8 +37,9 @@ struct PoolQueue {
   };
   std::deque<Event> events;
   std::size_t bytes = 0;
-  bool scheduled = false;  // in the ready list, or an event is running
-  bool paused = false;     // reading was paused (shard)
+  bool scheduled = false;        // in the ready list, or an event is running
+  bool paused = false;           // reading was paused (shard)
+  Exchange* exchange = nullptr;  // whose own it is, while that is there (shard)
 };
 
 class ThreadPool {
@@ -50,8 +53,10 @@ class ThreadPool {
   void stop();
 
   enum class Verdict { queued, queued_and_full, refused };
-  // Shard. refused: the queue of waiting requests is full.
-  Verdict submit(Connection& connection, PoolQueue::Event event);
+  // Shard. refused: the queue of waiting requests is full. `own`: where the event waits; null: in
+  // the connection's queue.
+  Verdict submit(Connection& connection, const std::shared_ptr<PoolQueue>& own,
+                 PoolQueue::Event event);
 
   // True on a thread of any pool.
   static bool on_pool_thread();
@@ -59,10 +64,14 @@ class ThreadPool {
   static std::size_t& sent_by_event();
 
  private:
+  struct Ready {
+    Connection* connection;  // of which it holds one use
+    std::shared_ptr<PoolQueue> own;
+  };
   void run();
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<Connection*> connections_;  // each holds a reference
+  std::deque<Ready> waiting_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
@@ -100,6 +109,8 @@ class Dispatcher {
   // Shard. Gives the event to the pool; pauses reading when the connection has too many. False:
   // refused.
   bool submit(Connection& connection, PoolQueue::Event event);
+  // The same for an event of a request: see Exchange::parallel.
+  bool submit(Exchange& exchange, PoolQueue::Event event);
 
  private:
   void threw(Connection& connection, const std::exception_ptr& what);

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "core/connection.hpp"
+#include "core/dispatcher.hpp"
 #include "core/late.hpp"
 #include "core/shard.hpp"
 #include "core/url_router.hpp"
@@ -124,6 +125,11 @@ void Exchange::clear() {
   if (on_data) on_data = nullptr;
   SLUICE_CHECK(late == nullptr);
   on_pool = 0;
+  parallel = false;
+  if (pool_queue) {
+    pool_queue->exchange = nullptr;
+    pool_queue.reset();
+  }
   abort_after_pool = in_handler = answered = answer_after_body = head_only = streaming = false;
   if (queue_state) queue_state.reset();
   if (stream_state) stream_state.reset();

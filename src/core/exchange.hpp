@@ -40,6 +40,7 @@ namespace sluice::core {
 class Connection;
 class Late;
 class Shard;
+struct PoolQueue;
 struct Route;
 struct UrlEntry;
 struct UrlGroupView;
@@ -196,7 +197,11 @@ class Exchange {
   bool in_handler = false;        // a handler runs on this shard right now
   bool answered = false;  // the answer has been given to the port, or will be when the body ends
   bool answer_after_body = false;
-  bool head_only = false;                         // HEAD
+  bool head_only = false;  // HEAD
+  // Others are under way on its connection (HTTP/2): its events on the pool wait for each other
+  // only.
+  bool parallel = false;
+  std::shared_ptr<PoolQueue> pool_queue;          // then, once there was one
   bool streaming = false;                         // begin_stream was called
   std::shared_ptr<std::atomic<int>> queue_state;  // thread pool: see dispatcher
   std::shared_ptr<void> stream_state;             // the body source's own

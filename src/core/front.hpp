@@ -130,6 +130,10 @@ class ExchangePort {
   // Sends the 101 with `fields` (complete lines) and ends the exchange. The connection is a byte
   // stream from here on, of which `events` is told.
   virtual void upgrade(Exchange& exchange, std::string_view fields, StreamPtr events) = 0;
+  // Too much of it waits for the thread pool: its body is to wait, whoever else has paused it.
+  // Of exchanges that run in parallel; of others the connection is told.
+  virtual void pool_pause(Exchange& exchange) { static_cast<void>(exchange); }
+  virtual void pool_resume(Exchange& exchange) { static_cast<void>(exchange); }
   // Its handler waits for a thread of the pool from now on: ServerSession::on_queue_timeout
   // follows if it does so for too long.
   virtual void wait_for_thread(Exchange& exchange) { static_cast<void>(exchange); }

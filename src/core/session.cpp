@@ -313,7 +313,7 @@ bool ServerSession::is_body_wanted(Exchange& exchange, BodyPlan& plan) {
     });
     exchange.release();
   };
-  if (dispatcher.submit(connection, std::move(event))) {
+  if (dispatcher.submit(exchange, std::move(event))) {
     hold.leave();
     exchange.undecided = true;
     plan.kind = BodyPlan::Kind::later;
@@ -459,7 +459,7 @@ void ServerSession::run_on_pool(Exchange& exchange, const RequestHandler& handle
     });
     exchange.release();
   };
-  if (dispatcher.submit(connection, std::move(event))) {
+  if (dispatcher.submit(exchange, std::move(event))) {
     if (exchange.port) exchange.port->wait_for_thread(exchange);
     return;
   }

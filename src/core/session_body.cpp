@@ -206,7 +206,7 @@ void ServerSession::run_on_data(Exchange& exchange, base::Block* block,
     });
     exchange.release();
   };
-  dispatcher.submit(connection, std::move(event));
+  dispatcher.submit(exchange, std::move(event));
 }
 
 void ServerSession::after_body(Exchange& exchange) {

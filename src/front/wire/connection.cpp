@@ -164,7 +164,12 @@ void Connection::process_kept() {
 
 void Connection::go_on() {
   if (secured_) secure()->go_on();
-  if (closed_ || close_called_ || !work_ || work_->processing) return;
+  if (closed_ || close_called_) return;
+  if (multiplexed_) {
+    guarded([this] { http2().push(); });
+    return rest();
+  }
+  if (!work_ || work_->processing) return;
   guarded([this] {
     finish_body();  // also in front of a request that waits already
     if (work_ && work_->in) {

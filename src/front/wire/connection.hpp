@@ -1,4 +1,5 @@
-// front/wire/connection.hpp - one client on a socket of ours: HTTP/1.1, then perhaps a byte stream.
+// front/wire/connection.hpp - one client on a socket of ours: HTTP/1.1, then perhaps a byte stream,
+// of which HTTP/2 is one.
 //
 // RFC 9112. One object per connection: what core knows of it and its socket. Requests, answers and
 // what waits to be sent are its Work, which an idle byte stream has none of. Layer: front/wire.
@@ -14,6 +15,7 @@
 #include "base/block.hpp"
 #include "core/connection.hpp"
 #include "core/front.hpp"
+#include "front/wire/http2_connection.hpp"
 #include "front/wire/secure_client.hpp"
 #include "front/wire/secure_port.hpp"
 #include "front/wire/work.hpp"
@@ -101,6 +103,8 @@ class Connection final : public core::Connection, public io::Socket {
   void on_detached(int descriptor, Bytes unread) override;
 
  private:
+  friend class Http2;
+  friend class Http2Stream;
   friend class Loop;
   friend class SecureClient;
   friend struct Pace;
@@ -128,6 +132,7 @@ class Connection final : public core::Connection, public io::Socket {
   bool out_empty() const { return !work_ || work_->out.empty(); }  // but for the first run
   bool joins_first_run(base::Block& block, Bytes part, core::Marks marks);
   void queue_first_run();
+  void write_kept(std::shared_ptr<const void> keeper, Bytes bytes);
   void send_first_run();
   void leave_event();
   std::size_t waiting() const;  // bytes, the first run included
@@ -156,6 +161,9 @@ class Connection final : public core::Connection, public io::Socket {
   std::size_t process(base::Block& block, std::span<std::byte> bytes);
   std::size_t begin_request(base::Block& block, std::span<std::byte> bytes);
   bool begin_raw(std::span<std::byte> bytes);
+  void begin_http2();
+  // Precondition: multiplexed_, and it has not closed.
+  Http2& http2() const { return static_cast<Http2&>(*stream); }
   std::size_t feed_body(base::Block& block, std::span<std::byte> bytes);
   void after_head(core::Exchange& exchange, bool more_here);
   void begin_body(core::Exchange& exchange, bool more_here);

@@ -106,6 +106,17 @@ void Connection::write_shared(const base::SharedBytes& bytes, core::Marks marks)
   mark_dirty();
 }
 
+// What `keeper` keeps, without a copy.
+void Connection::write_kept(std::shared_ptr<const void> keeper, Bytes bytes) {
+  queue_first_run();
+  if (closed_ || close_called_) return;
+  if (!has_work() || !work_->out.append(loop().segments(), std::move(keeper), bytes, core::kKept)) {
+    return out_of_memory();
+  }
+  shard().queued_bytes += bytes.size();
+  mark_dirty();
+}
+
 void Connection::tell_when_sent(std::shared_ptr<core::Receipt> receipt) {
   queue_first_run();
   if (closed_ || close_called_ || !work_ || work_->out.empty()) return receipt->ended(Errc::gone);

@@ -8,11 +8,12 @@
 #include "core/raw_stream.hpp"
 #include "core/session.hpp"
 #include "core/step.hpp"
-#include "core/url_group.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/loop.hpp"
+#include "front/wire/times.hpp"
 #include "proto/http1/first_bytes.hpp"
 #include "proto/http1/request_decoder.hpp"
+#include "proto/http2/preface.hpp"
 
 namespace sluice::wire {
 namespace {
@@ -43,20 +44,6 @@ class Borrowed {
   core::Exchange& exchange_;
   core::Connection& connection_;
 };
-
-struct Times {
-  std::chrono::milliseconds entity_body, request_queue, idle_connection;
-};
-
-// Those of the request's URL group, if it has one.
-Times times_of(const core::Exchange& exchange) {
-  if (const core::UrlGroupView* group = exchange.url_group) {
-    const core::UrlSettings& own = group->settings;
-    return {own.entity_body, own.request_queue, own.idle_connection};
-  }
-  const Timeouts& all = exchange.shard.settings().timeouts;
-  return {all.entity_body, all.request_queue, all.idle_connection};
-}
 
 // The body, when it stands in one piece of memory; else null.
 const char* one_run(const core::Answer& answer) {
@@ -131,6 +118,17 @@ std::size_t Connection::process(base::Block& block, std::span<std::byte> bytes) 
 // 0: the head is not complete.
 std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) {
   core::ServerSession& session = loop().session();
+  if (!work_->begun && !secured_ && bytes[0] == std::byte{'P'}) [[unlikely]] {
+    switch (shard().settings().options.http2 ? http2::judge_preface(bytes) : http2::Preface::no) {
+      case http2::Preface::yes:
+        begin_http2();
+        return 0;
+      case http2::Preface::maybe:
+        return 0;
+      case http2::Preface::no:
+        break;
+    }
+  }
   bool first = !work_->begun && session.events.on_unknown_protocol;
   if (first && !http1::may_begin_request(bytes)) return begin_raw(bytes) ? 0 : bytes.size();
   core::Exchange& exchange = *shard().take_exchange();
@@ -155,6 +153,16 @@ std::size_t Connection::begin_request(base::Block&, std::span<std::byte> bytes) 
   exchange.head_size = used;
   after_head(exchange, used < bytes.size());
   return used;
+}
+
+// The deadline of the first head stays.
+void Connection::begin_http2() {
+  std::unique_ptr<Http2> made = Http2::make(*this);
+  Http2& http2 = *made;
+  stream = core::StreamPtr(made.release());
+  multiplexed_ = true;
+  if (work_->phase == Phase::header) work_->phase = Phase::stream;
+  http2.schedule();
 }
 
 // What comes is not HTTP. True: the application takes it as a stream.

@@ -399,6 +399,19 @@ bool Loop::begin_tls(Connection& connection, const SecurePort& port,
   }
 }
 
+std::shared_ptr<const http2::Context> Loop::http2_context() {
+  http2::Settings wanted;
+  wanted.head = shard_.settings().head_limits();
+  wanted.streams = shard_.settings().limits.streams;
+  if (!http2_context_ || http2_context_->settings().head != wanted.head ||
+      http2_context_->settings().streams != wanted.streams) {
+    auto made = http2::Context::server(wanted);
+    if (!made) throw std::bad_alloc();
+    http2_context_ = std::move(*made);
+  }
+  return http2_context_;
+}
+
 // There is no memory for this connection.
 void Loop::turn_away(int fd) {
   ::close(fd);

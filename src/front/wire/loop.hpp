@@ -18,6 +18,7 @@
 #include "core/session.hpp"
 #include "core/shard.hpp"
 #include "front/wire/connection.hpp"
+#include "front/wire/http2_stream.hpp"
 #include "front/wire/out_queue.hpp"
 #include "front/wire/secure_port.hpp"
 #include "front/wire/upstream.hpp"
@@ -88,6 +89,10 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   core::ServerSession& session() { return *session_; }
   SegmentPool& segments() { return segments_; }
   WorkPool& works() { return works_; }
+  Http2StreamPool& http2_streams() { return http2_streams_; }
+  http2::Memory& http2_memory() { return http2_memory_; }
+  // For connections that come; std::bad_alloc.
+  std::shared_ptr<const http2::Context> http2_context();
   // Of the one connection that is in an event.
   FirstRun first_run;
 
@@ -138,6 +143,9 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
   core::Shard shard_;
   SegmentPool segments_;
   WorkPool works_;
+  http2::Memory http2_memory_;
+  Http2StreamPool http2_streams_;
+  std::shared_ptr<const http2::Context> http2_context_;
   UpstreamPool upstreams_{*this};
   std::vector<std::unique_ptr<Accepting>> listeners_;
   std::vector<Loop*> deal_;

@@ -64,6 +64,7 @@ void SecureClient::opened() {
   }
   info_ = std::move(info);
   published_.store(info_.get(), std::memory_order_release);
+  if (info_->protocol == "h2") connection_.begin_http2();
 }
 
 // Who is in the handshake, or speaks HTTP, is told and listened to until it ends; later the alert

@@ -84,6 +84,8 @@ struct HeadLimits {
   std::size_t field_bytes = 16384;  // one line, name to value, without CRLF
   std::size_t fields = 128;
   std::size_t target_segments = 255;
+
+  friend bool operator==(const HeadLimits&, const HeadLimits&) = default;
 };
 
 // What one request's head says. Views point into the bytes that were decoded and live as long as
@@ -93,8 +95,8 @@ struct RequestHead {
   Method method = Method::other;
   TargetForm form = TargetForm::origin;
   BodyKind body = BodyKind::none;
-  std::uint8_t minor = 1;  // HTTP/1.minor
-  bool keep_alive = true;  // by version and Connection
+  std::uint8_t major = 1, minor = 1;  // 1.0, 1.1 or 2.0
+  bool keep_alive = true;             // by version and Connection
   bool expect_continue = false;
   bool upgrade = false;  // Connection has `upgrade` and an Upgrade field is present
   std::string_view method_text;
@@ -114,6 +116,7 @@ struct RequestHead {
     method = Method::other;
     form = TargetForm::origin;
     body = BodyKind::none;
+    major = 1;
     minor = 1;
     keep_alive = true;
     expect_continue = false;

@@ -559,7 +559,7 @@ core::Gate::Verdict Authenticator::call(core::Exchange& exchange, std::string_vi
     ticket->authenticator.go_on(*ticket,
                                 [&](core::Exchange& answered) { return after(answered, *threw); });
   };
-  session.dispatcher.submit(connection, std::move(queued));
+  session.dispatcher.submit(exchange, std::move(queued));
   return Verdict::later;
 }
 

@@ -176,7 +176,7 @@ void append_request_fields(const http::RequestHead& head, const ForwardedBy& by,
     add(out, field.name, field.value);
   }
   append_origin(head, by, trusted, out);
-  add(out, "Via", head.minor == 0 ? "1.0 sluice" : "1.1 sluice");
+  add(out, "Via", head.major == 2 ? "2.0 sluice" : head.minor == 0 ? "1.0 sluice" : "1.1 sluice");
   if (by.own) {
     for (const auto& [name, value] : by.own->list()) {
       if (!is_one_of(name, kOurs)) add(out, name, value);

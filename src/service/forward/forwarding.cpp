@@ -108,7 +108,7 @@ bool Forwarding::judge_on_pool(core::BodyPlan& plan) {
     });
     exchange.release();
   };
-  if (session.dispatcher.submit(*exchange.connection, std::move(event))) {
+  if (session.dispatcher.submit(exchange, std::move(event))) {
     hold.leave();
     exchange.undecided = true;
     plan.kind = core::BodyPlan::Kind::later;
@@ -563,7 +563,7 @@ void Forwarding::tell_after(const Error* why, void (Forwarding::*then)()) {
     });
     exchange.release();
   };
-  if (session.dispatcher.submit(*exchange.connection, std::move(event))) return hold.leave();
+  if (session.dispatcher.submit(exchange, std::move(event))) return hold.leave();
   asking_ = false;
   let_go();
   session.respond_error(exchange, Errc::queue_full);

@@ -363,7 +363,7 @@ void Upload::ask(core::Exchange& exchange, std::string_view name, std::function<
     });
     exchange.release();
   };
-  if (!dispatcher.submit(connection, std::move(event))) return fail(exchange, Errc::queue_full);
+  if (!dispatcher.submit(exchange, std::move(event))) return fail(exchange, Errc::queue_full);
   hold.leave();
   busy_ = true;
 }
