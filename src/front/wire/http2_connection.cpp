@@ -278,7 +278,7 @@ void Http2::tell_streams() {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (!each->has_news) continue;
       each->deliver();
-      has_news_ = true;
+      has_news_ = again_ = true;  // and its window may be open again
       break;
     }
   }
