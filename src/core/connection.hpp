@@ -119,6 +119,8 @@ class Connection : public ByteStream {
   // connection's own handlers on the pool may send.
   std::atomic<bool> send_full{false};
 
+  // Set when it is made. Another connection carries it: it has no socket of its own.
+  bool is_tunnel() const { return is_tunnel_; }
   // Any. What TLS has agreed on: null without it, or before. Lives as long as the connection.
   virtual const TlsInfo* tls() const { return nullptr; }
   // Shard. Ends the connection at once (the front's business).
@@ -154,6 +156,7 @@ class Connection : public ByteStream {
   bool paced_ : 1 = false;
   bool secured_ : 1 = false;      // TLS stands between it and the engine
   bool multiplexed_ : 1 = false;  // it speaks HTTP/2
+  bool is_tunnel_ : 1 = false;    // it is a stream of one that does
 
  private:
   std::atomic<std::uint32_t> refs_{1};

@@ -78,6 +78,8 @@ void Answer::clear_extras() {
   extras_.tap.reset();
 }
 
+Connection& ExchangePort::stream_connection(Exchange& exchange) { return *exchange.connection; }
+
 void Exchange::clear() {
   port = nullptr;
   if (connection) connection->release();

@@ -20,6 +20,7 @@
 
 namespace sluice::core {
 
+class Connection;
 class Exchange;
 
 // What of a stream may be taken back while it waits, as bits.
@@ -127,6 +128,9 @@ class ExchangePort {
   virtual void resume_body(Exchange& exchange) = 0;
   // What on_head() left open (BodyPlan::Kind::later) is decided: the body is read now.
   virtual void decided(Exchange& exchange) = 0;
+  // The connection that upgrade() makes a byte stream of; from here on it is exchange.connection,
+  // which it was already unless several requests share a socket. std::bad_alloc.
+  virtual Connection& stream_connection(Exchange& exchange);
   // Sends the 101 with `fields` (complete lines) and ends the exchange. The connection is a byte
   // stream from here on, of which `events` is told.
   virtual void upgrade(Exchange& exchange, std::string_view fields, StreamPtr events) = 0;

@@ -218,6 +218,10 @@ BodyPlan ServerSession::decide(Exchange& exchange) {
   }
   if (forwarder && !exchange.forward_judged && forwarder->take(exchange, plan)) return plan;
   if (head.upgrade && ws::is_upgrade(head) && try_upgrade(exchange)) return kAnswered;
+  if (!head.protocol.empty()) [[unlikely]] {  // a 200 would say that it is a WebSocket now
+    respond_error(exchange, Errc::http_no_route);
+    return kAnswered;
+  }
   if (!exchange.ends_with_head() && !is_body_wanted(exchange, plan)) return plan;
   if (!exchange.route && !router.empty()) {
     Router::Match match = router.find(head.method_text, exchange.document, exchange.params);

@@ -91,7 +91,7 @@ const WebSocketHandlers& ServerSession::joined(const WebSocketHandlers& protocol
 
 void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handlers,
                             std::string_view protocol) {
-  Connection& connection = *exchange.connection;
+  Connection& connection = exchange.port->stream_connection(exchange);
   Destinations& destinations = exchange.shard.destinations;
   const Endpoint& local = connection.destination().local;
   const std::optional<ws::DeflateParameters> deflate =
@@ -119,10 +119,13 @@ void ServerSession::upgrade(Exchange& exchange, const WebSocketHandlers& handler
     }
     if (!exchange.port) return;
   }
-  auto accept = ws::accept_value(exchange.head.find(http::FieldId::sec_websocket_key));
   std::string& fields = exchange.answer.fields;
-  fields.assign("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-  fields.append(accept.data(), accept.size()).append("\r\n");
+  fields.clear();
+  if (exchange.head.protocol.empty()) {
+    auto accept = ws::accept_value(exchange.head.find(http::FieldId::sec_websocket_key));
+    fields.assign("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+    fields.append(accept.data(), accept.size()).append("\r\n");
+  }
   if (!protocol.empty()) exchange.add_field_unchecked("Sec-WebSocket-Protocol", protocol);
   if (deflate) {
     exchange.add_field_unchecked("Sec-WebSocket-Extensions", ws::deflate_answer(*deflate));

@@ -9,6 +9,7 @@
 #include "core/exchange.hpp"
 #include "core/session.hpp"
 #include "front/wire/connection.hpp"
+#include "front/wire/http2_tunnel.hpp"
 #include "front/wire/loop.hpp"
 
 namespace sluice::wire {
@@ -63,7 +64,9 @@ void Http2::on_bytes(base::Block& block, std::span<std::byte> bytes) {
 // Bodies that are not here yet will not come any more; answers go out.
 void Http2::on_end() {
   for (Http2Stream* each = first_; each; each = each->next_stream) {
-    if (!each->ended && each->exchange && !each->exchange->body_complete) {
+    if (each->tunnel && !each->ended) {
+      each->ended = each->has_news = has_news_ = true;
+    } else if (!each->ended && each->exchange && !each->exchange->body_complete) {
       each->broken = has_broken_ = true;
       loop().session().reject(&connection_, Errc::http_body_truncated, shard());
     }
@@ -73,9 +76,10 @@ void Http2::on_end() {
 
 void Http2::on_writable() { push(); }
 
-void Http2::on_drain(std::uint16_t) {
+void Http2::on_drain(std::uint16_t close_code) {
   if (draining_) return;
-  draining_ = true;
+  draining_ = tells_drain_ = true;
+  drain_code_ = close_code;
   session_->announce_end();
   connection_.set_deadline(kDrainRound);
   push();
@@ -107,7 +111,7 @@ void Http2::on_ended(const Error&) {
   while (first_) {
     first_->stream = nullptr;
     try {
-      over(*first_);
+      over(*first_, http2::Code::cancel);
     } catch (const std::bad_alloc&) {  // of whoever was told
     }
   }
@@ -131,6 +135,13 @@ void Http2::on_request(http2::Stream& stream, http2::Request& request) {
   own->stream = &stream;
   own->exchange = &exchange;
   own->error = request.error;
+  if (request.protocol == "websocket") {  // as the GET that it stands for
+    exchange.head.method = http::Method::get;
+    exchange.head.method_text = "GET";
+    exchange.head.body = http::BodyKind::none;
+    exchange.head.upgrade = true;
+    exchange.head.protocol = "websocket";
+  }
   own->next_stream = first_;
   if (first_) first_->previous_stream = own;
   first_ = own;
@@ -168,14 +179,14 @@ void Http2::on_trailers(http2::Stream& stream, std::span<const http::Field> fiel
 
 void Http2::on_end(http2::Stream& stream) { of(stream).end_body(); }
 
-void Http2::on_closed(http2::Stream& stream, http2::Code) {
+void Http2::on_closed(http2::Stream& stream, http2::Code code) {
   Http2Stream& own = of(stream);
   own.stream = nullptr;
-  over(own);
+  over(own, code);
 }
 
 // Nothing follows, neither way.
-void Http2::over(Http2Stream& own) {
+void Http2::over(Http2Stream& own, http2::Code code) {
   (own.previous_stream ? own.previous_stream->next_stream : first_) = own.next_stream;
   if (own.next_stream) own.next_stream->previous_stream = own.previous_stream;
   own.previous_stream = nullptr;
@@ -184,6 +195,9 @@ void Http2::over(Http2Stream& own) {
   if (own.waits) --waiting_;
   own.clear();
   again_ = true;
+  if (Http2Tunnel* tunnel = std::exchange(own.tunnel, nullptr)) {
+    tunnel->end(code == http2::Code::no_error ? Error() : Error(Errc::connection_closed));
+  }
   core::Exchange* left = std::exchange(own.exchange, nullptr);
   if (!left) return;
   struct Release {
@@ -208,7 +222,7 @@ void Http2::cut(Http2Stream& own, http2::Code code, const Error& why) {
   http2::Stream* stream = std::exchange(own.stream, nullptr);
   if (!stream) return;
   session_->reset(*stream, code);
-  over(own);
+  over(own, code);
   if (why) loop().session().reject(&connection_, why, shard());
   schedule();
 }
@@ -266,12 +280,25 @@ bool Http2::put_body(http2::Stream& stream, std::size_t bytes) noexcept {
 
 // What has happened in the middle of something else. Each may change the list.
 void Http2::tell_streams() {
+  if (std::exchange(has_leaving_, false)) {
+    for (Http2Stream* each = first_; each; each = each->next_stream) {
+      if (each->end_sent) each->give_up(http2::Code::no_error);
+    }
+  }
   while (std::exchange(has_broken_, false)) {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (!each->broken) continue;
-      cut(*each, http2::Code::internal_error, {});
+      cut(*each, each->code, {});
       has_broken_ = true;
       break;
+    }
+  }
+  if (std::exchange(tells_drain_, false)) {
+    // What one of them does may end others, but nothing is given back before the end of push().
+    for (Http2Stream* each = first_; each;) {
+      Http2Stream* next = each->next_stream;
+      if (each->tunnel) each->tunnel->drain(drain_code_);
+      each = next;
     }
   }
   while (std::exchange(has_news_, false)) {
@@ -286,7 +313,9 @@ void Http2::tell_streams() {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (!each->over_budget || !each->has_room()) continue;
       each->over_budget = false;
-      if (each->exchange && each->exchange->streaming) {
+      if (each->tunnel && each->tunnel->stream) {
+        each->tunnel->stream->on_writable();
+      } else if (each->exchange && each->exchange->streaming) {
         loop().session().on_writable(*each->exchange);
       }
       wants_room_ = true;

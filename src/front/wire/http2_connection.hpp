@@ -77,7 +77,7 @@ class Http2 final : public core::StreamEvents, private http2::Events, private ht
   void tell_streams();
   void judge_end();
   void rest();
-  void over(Http2Stream& stream);
+  void over(Http2Stream& stream, http2::Code code);
   void bury();
 
   Connection& connection_;
@@ -92,10 +92,13 @@ class Http2 final : public core::StreamEvents, private http2::Events, private ht
   bool has_news_ = false;    // a stream has
   bool wants_room_ = false;  // likewise
   bool has_broken_ = false;  // likewise
-  bool begun_ = false;       // a request has come
-  bool idle_ = false;        // the deadline is that of an idle connection
+  bool has_leaving_ = false;
+  bool begun_ = false;  // a request has come
+  bool idle_ = false;   // the deadline is that of an idle connection
   bool draining_ = false, ended_ = false;
-  bool told_ = false;  // of a failure
+  std::uint16_t drain_code_ = 0;
+  bool tells_drain_ = false;  // tunnels have not been told yet
+  bool told_ = false;         // of a failure
   friend class Http2Stream;
 };
 

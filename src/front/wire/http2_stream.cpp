@@ -13,9 +13,11 @@
 #include "core/step.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/http2_connection.hpp"
+#include "front/wire/http2_tunnel.hpp"
 #include "front/wire/loop.hpp"
 #include "front/wire/times.hpp"
 #include "io/file_pool.hpp"
+#include "proto/http/token.hpp"
 
 namespace sluice::wire {
 namespace {
@@ -137,6 +139,15 @@ void Http2Stream::on_timer() {
   owner->connection().guarded([this] {
     core::ServerSession& session = owner->loop().session();
     const Phase was = std::exchange(phase, Phase::none);
+    if (was == Phase::stream || was == Phase::linger) {
+      if (!stream || !tunnel || !tunnel->stream) return;
+      if (was == Phase::linger) {
+        give_up(http2::Code::cancel);
+      } else {
+        tunnel->stream->on_timer();
+      }
+      return owner->schedule();
+    }
     if (!exchange || !stream) return;
     core::Exchange& own = *exchange;
     core::Hold<core::Exchange> hold(own);
@@ -158,6 +169,11 @@ void Http2Stream::consume(std::size_t bytes) {
 }
 
 void Http2Stream::take(std::span<std::byte> data, base::Block& block) {
+  if (is_tunnel()) {
+    if (is_paused() || kept) return keep(data);
+    tunnel->receive(block, data);
+    return consume(data.size());
+  }
   if (!exchange) return consume(data.size());  // nobody reads the rest
   if (refused) {
     owed += data.size();
@@ -199,6 +215,7 @@ void Http2Stream::take_trailers(std::span<const http::Field> fields) {
 
 void Http2Stream::end_body() {
   ended = true;
+  if (is_tunnel() && !is_paused() && !kept) return tunnel->receive_end();
   if (exchange && reading && !is_paused() && !kept) finish_body();
 }
 
@@ -212,6 +229,17 @@ void Http2Stream::finish_body() {
 
 void Http2Stream::deliver() {
   has_news = false;
+  if (is_tunnel()) {
+    if (!is_paused() && kept) {
+      const base::BlockRef block = std::move(kept);
+      kept = {};
+      const std::uint32_t at = std::exchange(kept_at, 0), size = std::exchange(kept_size, 0);
+      tunnel->receive(*block, {block->data() + at, size - at});
+      consume(size - at);
+    }
+    if (is_tunnel() && !is_paused() && !kept && ended) tunnel->receive_end();
+    return;
+  }
   if (exchange && reading && !is_paused() && kept) {
     const base::BlockRef block = std::move(kept);
     kept = {};
@@ -444,15 +472,84 @@ void Http2Stream::end_stream(core::Exchange& which, std::string_view trailer_lin
 // Its stream is reset in push(): whoever calls may be in the middle of something.
 void Http2Stream::break_off(core::Exchange& which, const Error& why) {
   if (!is_mine(which) || broken) return;
-  broken = true;
-  owner->has_broken_ = true;
-  owner->schedule();
+  give_up(http2::Code::internal_error);
   owner->loop().session().reject(&owner->connection(), why, owner->shard());
 }
 
-void Http2Stream::upgrade(core::Exchange& which, std::string_view, core::StreamPtr events) {
-  events->on_ended(Errc::gone);
-  break_off(which, Errc::http_method_not_implemented);
+// --- Tunnels -------------------------------------------------------------------------------------
+
+bool Http2Stream::is_tunnel() const { return tunnel && tunnel->stream && stream; }
+
+core::Connection& Http2Stream::stream_connection(core::Exchange& which) {
+  if (!tunnel) tunnel = Http2Tunnel::make(owner->connection(), *this);
+  core::Connection* before = which.connection;
+  tunnel->retain();
+  which.connection = tunnel;
+  before->release();
+  return *tunnel;
+}
+
+// The fields are those of a 101: what is of HTTP/1.1 goes, the rest is said with 200.
+void Http2Stream::upgrade(core::Exchange& which, std::string_view fields, core::StreamPtr events) {
+  std::string said;
+  for (std::string_view rest = fields; !rest.empty();) {
+    const std::size_t end = std::min(rest.find("\r\n") + 2, rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end);
+    const std::string_view name = line.substr(0, line.find(':'));
+    if (!http::equal_nocase(name, "sec-websocket-accept")) said.append(line);
+  }
+  stream_connection(which);
+  tunnel->stream = std::move(events);
+  http2::AnswerHead head;
+  head.date = owner->shard().date();
+  head.fields = said;
+  owner->session().answer(*stream, head);
+  core::Exchange* left = std::exchange(exchange, nullptr);
+  reading = refused = paused = pool_paused = false;
+  set_phase(Phase::none, {});
+  left->port = nullptr;
+  left->release();
+  if (kept || ended) tell_news();
+  owner->schedule();
+}
+
+bool Http2Stream::add(base::Block& block, Bytes bytes, core::Marks marks) {
+  if (!out.append(owner->loop().segments(), block, bytes, marks)) return false;
+  owner->shard().queued_bytes += bytes.size();
+  return true;
+}
+
+bool Http2Stream::add_shared(std::shared_ptr<const void> keeper, Bytes bytes, core::Marks marks) {
+  if (!out.append(owner->loop().segments(), std::move(keeper), bytes, marks)) return false;
+  owner->shard().queued_bytes += bytes.size();
+  return true;
+}
+
+std::size_t Http2Stream::drop(std::size_t bytes, core::Marks marks) {
+  const std::size_t before = out.size();
+  const std::size_t dropped = out.drop(owner->loop().segments(), 0, bytes, marks);
+  owner->shard().queued_bytes -= before - out.size();
+  return dropped;
+}
+
+void Http2Stream::more_to_send() {
+  owner->session().resume(*stream);
+  owner->schedule();
+}
+
+void Http2Stream::set_stream_time(std::uint64_t milliseconds) {
+  set_phase(milliseconds == 0 ? Phase::none
+            : finished        ? Phase::linger
+                              : Phase::stream,
+            std::chrono::milliseconds(milliseconds));
+}
+
+void Http2Stream::give_up(http2::Code why) {
+  if (broken) return;
+  code = why;
+  broken = owner->has_broken_ = true;
+  owner->schedule();
 }
 
 // --- What leaves ---------------------------------------------------------------------------------
@@ -478,7 +575,10 @@ http2::Piece Http2Stream::next(std::size_t most) noexcept {
     for (std::size_t i = 0; i < count && here < most; ++i) here += parts[i].iov_len;
   }
   here = std::min(here, most);
-  if (finished && here == pending()) return {here, http2::Piece::Then::end, trailers_out};
+  if (finished && here == pending()) {
+    if (leaves_at_once) end_sent = owner->has_leaving_ = true;
+    return {here, http2::Piece::Then::end, trailers_out};
+  }
   return {here, here == 0 ? http2::Piece::Then::later : http2::Piece::Then::more, {}};
 }
 
@@ -488,6 +588,10 @@ bool Http2Stream::put_body(std::size_t bytes) noexcept {
   shard.queued_bytes -= bytes;  // the connection counts them from here on
   if (counts) owner->held -= bytes;
   moved += bytes;
+  if (tunnel) {
+    tunnel->bytes_sent.store(tunnel->bytes_sent.load(std::memory_order_relaxed) + bytes,
+                             std::memory_order_relaxed);
+  }
   if (over_budget) owner->wants_room_ = true;
   SegmentPool& pool = owner->loop().segments();
   while (bytes > 0 && !connection.close_called_) {

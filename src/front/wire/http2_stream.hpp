@@ -23,14 +23,16 @@ namespace sluice::wire {
 
 class Connection;
 class Http2;
+class Http2Tunnel;
 
 // Forgotten when it is over.
 struct Http2StreamState {
-  enum class Phase : std::uint8_t { none, body, queue };
+  enum class Phase : std::uint8_t { none, body, queue, stream, linger };
 
   Http2* owner = nullptr;
   http2::Stream* stream = nullptr;     // the session's; null: it is over
   core::Exchange* exchange = nullptr;  // one use; null once it is answered
+  Http2Tunnel* tunnel = nullptr;       // of a WebSocket, or of a request to become one: one use
   Phase phase = Phase::none;
 
   // The request.
@@ -48,14 +50,17 @@ struct Http2StreamState {
   bool finished = false;  // all of its body is here
   bool counted = false;   // its length was said
   bool without_body = false;
-  bool counts = false;       // its bytes are the answer's own: they count for Http2::held
-  bool over_budget = false;  // who makes it waits for on_writable
-  bool broken = false;       // it cannot go on
-  bool warming = false;      // the disk is read
-  std::uint64_t left = 0;    // of a length that was said
+  bool counts = false;          // its bytes are the answer's own: they count for Http2::held
+  bool over_budget = false;     // who makes it waits for on_writable
+  bool broken = false;          // it cannot go on: it is reset in the next push()
+  bool leaves_at_once = false;  // of a tunnel: nobody waits for its peer's end
+  bool end_sent = false;        // then, when that has left
+  bool warming = false;         // the disk is read
+  std::uint64_t left = 0;       // of a length that was said
   std::size_t ahead_at = 0, ahead_size = 0;
-  std::size_t warmed = 0;   // bytes of the file in front
-  std::uint64_t moved = 0;  // bytes that have left
+  http2::Code code = http2::Code::internal_error;  // of a broken one
+  std::size_t warmed = 0;                          // bytes of the file in front
+  std::uint64_t moved = 0;                         // bytes that have left
   std::uint64_t stall_mark = 0;
   base::Instant stall_since{};
 };
@@ -82,6 +87,19 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   // Whether a client that takes nothing has been given up.
   void watch();
 
+  // --- What a tunnel needs ---
+  // False: there is no memory.
+  bool add(base::Block& block, Bytes bytes, core::Marks marks);
+  bool add_shared(std::shared_ptr<const void> keeper, Bytes bytes, core::Marks marks);
+  OutQueue& waiting() { return out; }
+  std::size_t drop(std::size_t bytes, core::Marks marks);
+  void more_to_send();
+  void tell_news();
+  // Of the tunnel's owner, or of its end when it is closing; 0: none.
+  void set_stream_time(std::uint64_t milliseconds);
+  // Reset in the next push().
+  void give_up(http2::Code code);
+
   // Lets go of everything but the exchange.
   void clear();
 
@@ -100,6 +118,7 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   void pool_resume(core::Exchange& which) override;
   void wait_for_thread(core::Exchange& which) override;
   void decided(core::Exchange& which) override;
+  core::Connection& stream_connection(core::Exchange& which) override;
   void upgrade(core::Exchange& which, std::string_view fields, core::StreamPtr events) override;
 
   // In the list of its connection.
@@ -110,12 +129,12 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   enum class Loaded : std::uint8_t { yes, later, failed };
 
   bool is_mine(const core::Exchange& which) const { return exchange == &which && stream; }
+  bool is_tunnel() const;
   bool is_paused() const { return paused || pool_paused; }
   void begin_body();
   void finish_body();
   void give(base::Block& block, std::span<std::byte> piece);
   void keep(std::span<const std::byte> bytes);
-  void tell_news();
   void consume(std::size_t bytes);
   void set_time();
   void set_phase(Phase next, std::chrono::milliseconds time);

@@ -155,8 +155,8 @@ void Loop::lose() {
   engine_->abandon();
   upstreams_.abandon(*engine_);
   std::vector<Connection*> all;
-  shard_.registry.for_each([&](core::Connection& each) {
-    all.push_back(&static_cast<Connection&>(each));
+  for_each_socket([&](Connection& each) {
+    all.push_back(&each);
     each.retain();
   });
   for (Connection* connection : all) {
@@ -269,8 +269,7 @@ void Loop::rate_timer_fired(void* self) { static_cast<Loop*>(self)->check_rates(
 void Loop::check_rates() {
   bool any = false;
   // None comes or goes meanwhile: a connection that is closed is told of it later.
-  shard_.registry.for_each([&](core::Connection& each) {
-    auto& connection = static_cast<Connection&>(each);
+  for_each_socket([&](Connection& connection) {
     if (!connection.waits_to_send()) return;
     connection.check_send_rate();
     any = true;
@@ -403,6 +402,7 @@ std::shared_ptr<const http2::Context> Loop::http2_context() {
   http2::Settings wanted;
   wanted.head = shard_.settings().head_limits();
   wanted.streams = shard_.settings().limits.streams;
+  wanted.extended_connect = true;
   if (!http2_context_ || http2_context_->settings().head != wanted.head ||
       http2_context_->settings().streams != wanted.streams) {
     auto made = http2::Context::server(wanted);
@@ -443,15 +443,14 @@ void Loop::drain(std::uint16_t close_code, base::Duration spread) {
       std::min<std::int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(spread).count(),
                              std::int64_t(shard_.registry.size()) / 4);
   session_->on_drain(shard_, std::chrono::milliseconds(window));
-  shard_.registry.for_each([&](core::Connection& each) {
+  for_each_socket([&](Connection& each) {
     std::int64_t delay = window > 0 ? std::int64_t(random() % std::uint64_t(window + 1)) : 0;
-    static_cast<Connection&>(each).drain(close_code, std::chrono::milliseconds(delay));
+    each.drain(close_code, std::chrono::milliseconds(delay));
   });
 }
 
 void Loop::abort_all(const Error& why) {
-  shard_.registry.for_each(
-      [&](core::Connection& each) { static_cast<Connection&>(each).abort_now(why); });
+  for_each_socket([&](Connection& each) { each.abort_now(why); });
 }
 
 void Loop::finish() {

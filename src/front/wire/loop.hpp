@@ -129,6 +129,13 @@ class alignas(64) Loop final : public core::Waker, public std::enable_shared_fro
                  core::ServerSession::Admission admission);
   void turn_away(int fd);
   void log_turned_away();
+  // Those that have a socket.
+  template <class F>
+  void for_each_socket(F&& each) {
+    shard_.registry.for_each([&](core::Connection& one) {
+      if (!one.is_tunnel()) each(static_cast<Connection&>(one));
+    });
+  }
   static void rate_timer_fired(void* self);
   void check_rates();
   void flush_dirty();

@@ -98,7 +98,9 @@ struct RequestHead {
   std::uint8_t major = 1, minor = 1;  // 1.0, 1.1 or 2.0
   bool keep_alive = true;             // by version and Connection
   bool expect_continue = false;
-  bool upgrade = false;  // Connection has `upgrade` and an Upgrade field is present
+  bool upgrade = false;  // Connection has `upgrade` and an Upgrade field is present; or `protocol`
+  // Of an extended CONNECT (RFC 8441), which is the GET that it stands for in all else.
+  std::string_view protocol;
   std::string_view method_text;
   std::string_view target;  // raw, as it was sent
   std::string_view
@@ -121,6 +123,7 @@ struct RequestHead {
     keep_alive = true;
     expect_continue = false;
     upgrade = false;
+    protocol = {};
     method_text = {};
     target = {};
     path = {};

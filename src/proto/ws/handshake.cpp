@@ -103,6 +103,7 @@ bool is_origin_allowed(const http::RequestHead& head, std::span<const std::strin
 }  // namespace
 
 bool is_upgrade(const http::RequestHead& head) {
+  if (!head.protocol.empty()) return head.protocol == "websocket";
   return head.method == http::Method::get && head.minor >= 1 &&
          any_has_token(head, http::FieldId::connection, "upgrade") &&
          any_has_token(head, http::FieldId::upgrade, "websocket");
@@ -117,6 +118,9 @@ Errc judge(const http::RequestHead& head, const HandshakeRules& rules) {
   const Single version = single(head, http::FieldId::sec_websocket_version);
   if (rules.enforce_version && (version.count != 1 || version.value != "13")) {
     return Errc::ws_bad_version;
+  }
+  if (!head.protocol.empty()) {  // there is no key (RFC 8441 section 5)
+    return is_origin_allowed(head, rules.origins) ? Errc::none : Errc::ws_origin_refused;
   }
   const Single key = single(head, http::FieldId::sec_websocket_key);
   if (key.count != 1 || key.value.empty()) return Errc::ws_bad_key;

@@ -27,7 +27,8 @@ struct HandshakeRules {
 };
 
 // True when the request asks for `Upgrade: websocket` with GET over HTTP/1.1 at all (RFC 6455
-// section 4.2.1); anything else is plain HTTP.
+// section 4.2.1), or for the protocol `websocket` over HTTP/2 (RFC 8441); anything else is plain
+// HTTP.
 bool is_upgrade(const http::RequestHead& head);
 
 // Errc::none, or why the upgrade is refused; info(code).wire is the status.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "crypto/base64.hpp"
+#include "crypto/digest.hpp"
 #include "proto/http/field_rules.hpp"
 
 namespace sluice::service {
@@ -184,6 +186,12 @@ void append_request_fields(const http::RequestHead& head, const ForwardedBy& by,
   }
   if (by.upgrade) {
     add(out, "Upgrade", "websocket");
+    // Over HTTP/2 there is none (RFC 8441 section 5).
+    if (!head.protocol.empty() && !head.find(FieldId::sec_websocket_key).data()) {
+      std::array<std::byte, 16> key;
+      crypto::random_bytes(key);
+      add(out, "Sec-WebSocket-Key", crypto::base64(key));
+    }
   } else if (wants_trailers) {
     out.append("Connection: TE\r\nTE: trailers\r\n"sv);
   }

@@ -517,7 +517,8 @@ void Forwarding::upgrade(const http::ResponseHead& head) {
     if (!rules.passes(field) || http::same_name(field.name, "date")) continue;
     fields.append(field.name).append(": ").append(field.value).append("\r\n");
   }
-  auto* tunnel = new Tunnel(*exchange_.connection, *call_, std::exchange(peer_, nullptr));
+  core::Connection& connection = exchange_.port->stream_connection(exchange_);
+  auto* tunnel = new Tunnel(connection, *call_, std::exchange(peer_, nullptr));
   core::StreamPtr stream(tunnel);
   std::exchange(call_, nullptr)->hand_to(*tunnel);
   exchange_.answered = true;
