@@ -44,7 +44,7 @@ Result<std::shared_ptr<const Context>> Context::server(const Settings& settings)
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, settings.floods.queue);
-  nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
+  nghttp2_option_set_user_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
   // It counts a frame again for each piece that its nine first bytes come in.
   leave_counting_to_us(option, 10 * (std::size_t{settings.floods.continuations} + 1));
 
@@ -57,6 +57,8 @@ Result<std::shared_ptr<const Context>> Context::server(const Settings& settings)
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, Calls::on_bad_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, Calls::on_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(calls, Calls::on_close);
+  nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(calls, Calls::on_priority_piece);
+  nghttp2_session_callbacks_set_unpack_extension_callback(calls, Calls::on_priority);
   nghttp2_session_callbacks_set_on_frame_send_callback(calls, Calls::on_sent);
   nghttp2_session_callbacks_set_on_frame_not_send_callback(calls, Calls::on_not_sent);
   nghttp2_session_callbacks_set_data_source_read_length_callback(calls, Calls::most_data);

@@ -156,6 +156,12 @@ bool Session::judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id
     case NGHTTP2_PING:
       ++counters_.pings;
       return count(pings_, most.pings, Flood::pings);
+    case NGHTTP2_PRIORITY_UPDATE:
+      priority_size_ = 0;
+      if (id == 0 && length >= 4) break;
+      fail(Reason::protocol, id != 0 ? Code::protocol_error : Code::frame_size_error,
+           "PRIORITY_UPDATE on a stream, or of none");
+      return false;
     default:
       break;
   }
@@ -288,6 +294,7 @@ int Session::end_of_head(Stream& stream, bool ends) {
   ++streams_;
   stream.remote_closed_ = ends;
   stream.extended_ = !request.protocol.empty();
+  if (request.head.find("priority").data() == nullptr) share(stream);
   events_.on_request(stream, request);
   return 0;
 }

@@ -228,6 +228,8 @@ class Session {
   bool count(Window& window, std::uint32_t most, Flood flood);
   bool flood(Flood flood);
   bool judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id, std::size_t length);
+  void share(Stream& stream);
+  void take_priority();
   int end_of_head(Stream& stream, bool ends);
   int refuse(Stream& stream, Errc why);
   void judge(int verdict);
@@ -257,6 +259,8 @@ class Session {
   std::size_t frame_head_bytes_ = 0;  // of a frame that begins: so many have come
   std::size_t frame_left_ = 0;        // of the present frame, behind its head
   std::array<std::byte, 9> frame_head_{};
+  std::array<char, 64> priority_{};  // of a PRIORITY_UPDATE; a longer one is not read
+  std::size_t priority_size_ = 0;
   std::int32_t awaited_ = 0;        // the stream of a DATA frame, until nghttp2 tells of it
   std::int32_t judged_stream_ = 0;  // whose present frame was found invalid
   std::int32_t highest_ = 0;        // stream that the peer has opened

@@ -160,7 +160,7 @@ class Connection final : public http2::Events, public http2::Out {
     return true;
   }
 
-  http2::Memory own;
+  http2::Memory own{0};  // keeps nothing, so that a piece used after it was given back is seen
   std::string log, out;
   std::vector<Errc> errors;
   std::map<std::uint32_t, Stream*> streams;

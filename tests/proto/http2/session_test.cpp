@@ -352,6 +352,14 @@ TEST(Http2Session, BrokenRules) {
        Code::protocol_error},
       {"another frame inside a head", opening() + frame(kHeaders, 0, 1, block(get())) + ping(),
        Reason::protocol, Code::protocol_error},
+      {"a priority on a stream", opening() + frame(kPriorityUpdate, 0, 1, number(1, 4)),
+       Reason::protocol, Code::protocol_error},
+      {"a priority of three bytes", opening() + frame(kPriorityUpdate, 0, 0, "abc"),
+       Reason::protocol, Code::frame_size_error},
+      {"a priority of no stream", opening() + frame(kPriorityUpdate, 0, 0, number(0, 4)),
+       Reason::protocol, Code::protocol_error},
+      {"a priority of a push", opening() + frame(kPriorityUpdate, 0, 0, number(2, 4)),
+       Reason::protocol, Code::protocol_error},
       {"bad initial window", opening() + settings({{4, 0x80000000}}), Reason::protocol,
        Code::flow_control_error},
       {"bad frame size setting", opening() + settings({{5, 100}}), Reason::protocol,
@@ -405,6 +413,83 @@ TEST(Http2Session, PrioritiesOrderAnswers) {
     if (each.type == kData) order += std::to_string(each.id);
   }
   EXPECT_EQ(order, "553311");
+}
+
+std::string priority_update(std::uint32_t id, std::string_view value) {
+  return frame(kPriorityUpdate, 0, 0, number(id, 4).append(value));
+}
+
+// The order of the first streams' DATA frames, of 20,000 bytes each.
+std::string order_of(Connection& peer) {
+  for (const std::uint32_t id : {1U, 3U, 5U}) peer.answer(id, std::string(20000, 'x'));
+  std::string order;
+  for (const Frame& each : peer.frames()) {
+    if (each.type == kData) order += std::to_string(each.id);
+  }
+  return order;
+}
+
+TEST(Http2Session, PriorityUpdates) {
+  const auto asks = with(get(), {{"priority", "u=3"}});
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "113355"},
+      {priority_update(5, "u=0"), "551133"},
+      {priority_update(5, "u=0") + priority_update(5, "u=7"), "113355"},
+      {priority_update(5, " u=0,i"), "551133"},
+      {priority_update(3, "u=2") + priority_update(5, "i;x=1, u=2;a, z=9"), "335511"},
+      {priority_update(1, ""), "113355"},
+      {priority_update(1, "i") + priority_update(3, "i=?1") + priority_update(5, "i"), "135135"},
+      {priority_update(1, "i") + priority_update(1, "i=?0"), "113355"},
+      // What cannot be read says nothing.
+      {priority_update(5, "u=8"), "113355"},
+      {priority_update(5, "u=-1"), "113355"},
+      {priority_update(5, "u=0,"), "113355"},
+      {priority_update(5, "u"), "113355"},
+      {priority_update(5, "u=0, i=1"), "113355"},
+      {priority_update(5, "u=0, x=\"\""), "113355"},
+      {priority_update(5, "u=0" + std::string(1000, ' ')), "113355"},
+      // Nor do streams that are not open.
+      {priority_update(99, "u=0") + priority_update(9, "i"), "113355"},
+  };
+  for (const auto& [bytes, order] : cases) {
+    for (const bool whole : {true, false}) {
+      Connection peer;
+      peer.talk(opening() + headers(1, asks) + headers(3, asks) + headers(5, asks));
+      if (whole) {
+        peer.feed(bytes);
+      } else {
+        for (const char c : bytes) peer.feed(std::string(1, c));
+      }
+      EXPECT_EQ(order_of(peer), order) << bytes;
+      EXPECT_FALSE(peer.session->has_failed());
+    }
+  }
+}
+
+// nghttp2 1.52 keeps a stream that was given a priority before it was open in a list which it
+// stays in when it is gone.
+TEST(Http2Session, PriorityUpdatesAheadOfTheirStreams) {
+  for (const std::string& acknowledges : {std::string(), settings_ack()}) {
+    Connection peer;
+    peer.talk(std::string(http2::kPreface) + settings() + acknowledges);
+    for (std::uint32_t id = 1; id < 400; id += 2) {
+      ASSERT_EQ(peer.talk(priority_update(id, "u=1") + headers(id, get())), "") << id;
+      peer.answer(id);
+      peer.take();
+    }
+    EXPECT_FALSE(peer.session->has_failed()) << peer.session->failure().detail;
+    EXPECT_EQ(peer.session->streams(), 0U);
+  }
+}
+
+TEST(Http2Session, WhoAsksForNoPriorityTakesTurns) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()) + headers(3, get()) + headers(5, get()));
+  EXPECT_EQ(order_of(peer), "135135");
+  Connection asks;
+  asks.talk(opening() + headers(1, with(get(), {{"priority", "u=3"}})) + headers(3, get()) +
+            headers(5, with(get(), {{"priority", ""}})));
+  EXPECT_EQ(order_of(asks).size(), 6U);
 }
 
 // --- cuts ----------------------------------------------------------------------------------------
