@@ -130,6 +130,7 @@ class Connection final : public http2::Events, public http2::Out {
   }
   void on_closed(Stream& closed, Code code) override {
     log += "closed " + std::to_string(closed.id()) + " " + std::string(http2::word(code)) + "\n";
+    if (on_over) on_over(closed);
     EXPECT_EQ(streams.erase(closed.id()), 1U);
     sources.erase(closed.id());
   }
@@ -166,7 +167,7 @@ class Connection final : public http2::Events, public http2::Out {
   std::map<std::uint32_t, Stream*> streams;
   std::map<std::uint32_t, Source> sources;
   std::function<void(Stream&, Request&)> on_head;
-  std::function<void(Stream&)> on_body_end;
+  std::function<void(Stream&)> on_body_end, on_over;
   http::RequestHead head;  // of the last request
   std::string last_head, scheme, protocol;
   bool consumes = true, no_memory = false;

@@ -165,6 +165,48 @@ TEST(Http2Session, ResetInsideAnEvent) {
   EXPECT_EQ(peer.session->streams(), 0U);
 }
 
+// Whoever winds up an exchange may not know why.
+TEST(Http2Session, ClosedIsOverWhateverIsAskedForInIt) {
+  const std::pair<const char*, std::function<void(Connection&)>> ends[] = {
+      {"by the peer", [](Connection& peer) { peer.feed(reset(1)); }},
+      {"by its body",
+       [](Connection& peer) {
+         peer.feed(headers(1, {{":path", "/"}}));
+       }},
+      {"answered",
+       [](Connection& peer) {
+         peer.answer(1);
+         peer.take();
+       }},
+      {"with the session", [](Connection& peer) { peer.session->abort(Code::no_error, ""); }},
+  };
+  for (const auto& each : ends) {
+    SCOPED_TRACE(each.first);
+    Connection peer;
+    peer.consumes = false;
+    peer.on_over = [&](Stream& stream) {
+      peer.session->consume(stream, 2);
+      peer.session->interim(stream, 103, "");
+      peer.session->answer(stream, {});
+      peer.session->resume(stream);
+      peer.session->waits_for_window(stream);
+      peer.session->reset(stream, Code::cancel);
+    };
+    peer.talk(opening() + headers(1, post(), false) + data(1, "abc"));
+    each.second(peer);
+    const std::string said = peer.talk("");
+    EXPECT_EQ(said.find("CANCEL"), std::string::npos) << said;
+    EXPECT_EQ(std::count(peer.log.begin(), peer.log.end(), '\n'), 3) << peer.log;
+    EXPECT_EQ(peer.session->streams(), 0U);
+  }
+}
+
+TEST(Http2Session, AResetWithNoErrorIsNoAnswer) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()) + reset(1, 0));
+  EXPECT_EQ(peer.log, "request 1 GET /\nclosed 1 CANCEL\n");
+}
+
 TEST(Http2Session, ContentLengthAgainstData) {
   const std::tuple<const char*, std::string, const char*> cases[] = {
       {"3", data(1, "ab") + data(1, "c", true), "data 1 abc\nend 1\n"},
@@ -210,6 +252,20 @@ TEST(Http2Session, ExtendedConnectHasTwoDirections) {
   EXPECT_EQ(peer.log, "request 1 CONNECT /\ndata 1 up\n");
   EXPECT_EQ(peer.talk(data(1, "more", true)), "");
   EXPECT_EQ(peer.log, "request 1 CONNECT /\ndata 1 upmore\nend 1\nclosed 1 NO_ERROR\n");
+}
+
+TEST(Http2Session, ARefusedExtendedConnectHasOne) {
+  Connection peer(Settings{.extended_connect = true});
+  peer.talk(opening() + headers(1,
+                                {{":method", "CONNECT"},
+                                 {":protocol", "websocket"},
+                                 {":scheme", "https"},
+                                 {":authority", "a"},
+                                 {":path", "/"}},
+                                false));
+  peer.answer(1, "no", 403);
+  EXPECT_EQ(peer.talk(""), "HEADERS 1\nRST_STREAM 1 NO_ERROR\n");
+  EXPECT_EQ(peer.log, "request 1 CONNECT /\nclosed 1 NO_ERROR\n");
 }
 
 TEST(Http2Session, ABodyThatFails) {
@@ -284,6 +340,33 @@ TEST(Http2Session, EndsInTwoSteps) {
   EXPECT_EQ(peer.talk(""), "HEADERS 1\nHEADERS 3\n");
   EXPECT_TRUE(peer.session->is_over());
   EXPECT_FALSE(peer.session->has_failed());
+}
+
+// Its GOAWAY, which says that it was not served, waits in a queue.
+TEST(Http2Session, WhatComesBehindTheEndIsNotTold) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()));
+  peer.session->end();
+  peer.feed(headers(3, post(), false) + data(3, "abc") + headers(3, {{"x", "y"}}));
+  peer.feed(headers(5, post(), false) + data(5, "abc"));
+  EXPECT_EQ(peer.log, "request 1 GET /\n");
+  EXPECT_EQ(peer.session->streams(), 1U);
+  EXPECT_EQ(peer.talk(""), "GOAWAY NO_ERROR\n");
+  EXPECT_EQ(peer.talk(data(5, "abc") + headers(5, {{"x", "y"}}) + headers(7, get())), "");
+  EXPECT_EQ(peer.log, "request 1 GET /\n");
+  peer.answer(1);
+  EXPECT_EQ(peer.talk(""), "HEADERS 1\n");
+  EXPECT_FALSE(peer.session->has_failed());
+  EXPECT_TRUE(peer.session->is_over());
+}
+
+TEST(Http2Session, IsAbortedWhileItsEndWaits) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()));
+  peer.session->announce_end();
+  peer.session->abort(Code::settings_timeout, "too late");
+  EXPECT_EQ(peer.talk(""), "GOAWAY NO_ERROR\nGOAWAY SETTINGS_TIMEOUT\n");
+  EXPECT_TRUE(peer.session->is_over());
 }
 
 TEST(Http2Session, IsAborted) {
