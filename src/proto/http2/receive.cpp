@@ -179,6 +179,10 @@ bool Session::judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id
         return true;
       }
       return count(pings_, most.pings, Flood::pings);
+    case NGHTTP2_PRIORITY:  // nghttp2 reads nothing but its length
+      if (id != 0) break;
+      fail(Reason::protocol, Code::protocol_error, "PRIORITY of no stream");
+      return false;
     case NGHTTP2_PRIORITY_UPDATE:
       priority_size_ = 0;
       if (id == 0 && length >= 4) break;

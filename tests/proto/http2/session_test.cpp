@@ -152,6 +152,52 @@ TEST(Http2Session, DataOnItsWayToAStreamThatWasReset) {
   EXPECT_EQ(peer.log, "request 1 POST /\n");
 }
 
+TEST(Http2Session, PaddingIsTheConnectionsAgain) {
+  for (const bool is_reset : {false, true}) {
+    Connection peer(Settings{.stream_window = 65535, .connection_window = 65535});
+    peer.talk(opening() + headers(1, post(), false));
+    std::uint32_t given = 0;
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      std::string bytes = frame(kData, kPadded, 1, "\xff" + std::string(1000 + 255, '\0'));
+      const std::size_t cut = i % bytes.size();
+      peer.feed(bytes.substr(0, cut));
+      if (is_reset && i == 100) {  // in the middle of a frame
+        peer.session->reset(peer.stream(1), Code::cancel);
+        peer.streams.clear();
+      }
+      peer.feed(bytes.substr(cut));
+      for (const Frame& each : peer.frames()) {
+        if (each.type == kWindow && each.id == 0) given += each.code();
+      }
+    }
+    EXPECT_FALSE(peer.session->has_failed());
+    EXPECT_GE(given, 200U * 1256U - 32768U);
+  }
+}
+
+// What is compressed later must still be understood.
+TEST(Http2Session, ALargeHeadInPiecesWhoseStreamIsReset) {
+  for (std::size_t pieces = 0; pieces < 500; pieces += 7) {
+    Connection peer;
+    Client client;
+    client.request(get());
+    const int next = client.request(get());
+    peer.feed(client.take());
+    const std::string fields = "X-Long: " + std::string(40000, '~') + "\r\nX-Last: 1\r\n";
+    peer.session->answer(peer.stream(1), {.fields = fields, .ends = true});
+    for (std::size_t i = 0; i < pieces; ++i) {
+      peer.session->send(peer, 100);
+      client.feed(peer.out);
+      peer.out.clear();
+    }
+    if (peer.streams.count(1) != 0) peer.feed(reset(1));
+    peer.session->answer(peer.stream(3), {.fields = "X-Last: 1\r\nX-More: 2\r\n", .ends = true});
+    client.feed(peer.take(100));
+    EXPECT_EQ(client.answers[next].fields, ":status=200 x-last=1 x-more=2 ") << pieces;
+    EXPECT_EQ(peer.streams.size(), 0U);
+  }
+}
+
 TEST(Http2Session, ResetInsideAnEvent) {
   Connection peer;
   peer.on_head = [&](Stream& stream, Request&) {
@@ -435,6 +481,29 @@ TEST(Http2Session, BrokenRules) {
        Code::protocol_error},
       {"another frame inside a head", opening() + frame(kHeaders, 0, 1, block(get())) + ping(),
        Reason::protocol, Code::protocol_error},
+      {"headers on stream 0", opening() + headers(0, get()), Reason::protocol,
+       Code::protocol_error},
+      {"data on stream 0", opening() + data(0, "x"), Reason::protocol, Code::protocol_error},
+      {"reset of stream 0", opening() + reset(0), Reason::protocol, Code::protocol_error},
+      {"settings on a stream", opening() + frame(kSettings, 0, 1), Reason::protocol,
+       Code::protocol_error},
+      {"ping on a stream", opening() + frame(kPing, 0, 1, "12345678"), Reason::protocol,
+       Code::protocol_error},
+      {"goaway on a stream", opening() + frame(kGoaway, 0, 1, "12345678"), Reason::protocol,
+       Code::protocol_error},
+      {"old priority of stream 0", opening() + frame(kPriority, 0, 0, number(1, 4) + "\x10"),
+       Reason::protocol, Code::protocol_error},
+      {"old priority of four bytes", opening() + frame(kPriority, 0, 1, "1234"), Reason::protocol,
+       Code::frame_size_error},
+      {"settings of five bytes", opening() + frame(kSettings, 0, 0, "12345"), Reason::protocol,
+       Code::frame_size_error},
+      {"acknowledgement with settings", opening() + frame(kSettings, kAck, 0, "123456"),
+       Reason::protocol, Code::frame_size_error},
+      {"window of an idle stream", opening() + window(1, 1), Reason::protocol,
+       Code::protocol_error},
+      {"window of an even stream", opening() + window(2, 1), Reason::protocol,
+       Code::protocol_error},
+      {"data on an even stream", opening() + data(2, "x"), Reason::protocol, Code::protocol_error},
       {"a priority on a stream", opening() + frame(kPriorityUpdate, 0, 1, number(1, 4)),
        Reason::protocol, Code::protocol_error},
       {"a priority of three bytes", opening() + frame(kPriorityUpdate, 0, 0, "abc"),
