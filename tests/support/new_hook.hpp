@@ -16,9 +16,11 @@ namespace sluice::test {
 inline thread_local std::size_t new_calls = 0;
 inline thread_local std::size_t live_bytes = 0;  // given out and not yet given back
 inline thread_local std::size_t fail_after = 0;  // 1: the next call fails; 0: none does
+inline thread_local bool fail_on = false;        // and all behind it, until fail_after is 0
 
 inline void* hooked_new(std::size_t bytes) {
   ++new_calls;
+  if (fail_after == 1 && fail_on) return nullptr;
   if (fail_after != 0 && --fail_after == 0) return nullptr;
   void* memory = std::malloc(bytes != 0 ? bytes : 1);
   live_bytes += ::malloc_usable_size(memory);

@@ -25,6 +25,11 @@ struct Session::Callbacks {
   static int on_data(nghttp2_session*, std::uint8_t flags, std::int32_t id,
                      const std::uint8_t* data, std::size_t size, void* user);
   static int on_close(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user);
+  // priority.cpp
+  static int on_priority_piece(nghttp2_session*, const nghttp2_frame_hd* head,
+                               const std::uint8_t* data, std::size_t size, void* user);
+  static int on_priority(nghttp2_session*, void** payload, const nghttp2_frame_hd* head,
+                         void* user);
   // send.cpp
   static int on_sent(nghttp2_session*, const nghttp2_frame* frame, void* user);
   static int on_not_sent(nghttp2_session*, const nghttp2_frame* frame, int why, void* user);

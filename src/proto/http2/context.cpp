@@ -1,6 +1,7 @@
 // proto/http2/context.cpp - nghttp2's options and callbacks, made once for many sessions.
 //
 // Layer: proto.
+#include <algorithm>
 #include <limits>
 
 #include "proto/http2/callbacks.hpp"
@@ -21,7 +22,23 @@ void leave_counting_to_us(nghttp2_option* option, std::size_t continuations) {
   nghttp2_option_set_max_continuations(option, continuations);
 }
 
+// A head that `head` lets in, or that is to be answered 431, must not be a flood.
+Settings adjusted(Settings settings) {
+  static constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
+  Floods& floods = settings.floods;
+  const auto raise = [](std::uint32_t& number, std::size_t to) {
+    number = std::max(number, static_cast<std::uint32_t>(std::min(to, kMost)));
+  };
+  const std::size_t head = std::min(settings.head.head_bytes, kMost) * 2;
+  raise(floods.head_block_bytes, head);
+  raise(floods.decoded_bytes, head);
+  raise(floods.continuations, floods.head_block_bytes / 8192);  // clients fill 16,384
+  return settings;
+}
+
 }  // namespace
+
+Context::Context(const Settings& settings) : settings_(adjusted(settings)) {}
 
 Result<std::shared_ptr<const Context>> Context::server(const Settings& settings) {
   constexpr std::uint32_t kMostWindow = 0x7fff'ffff;
@@ -44,9 +61,9 @@ Result<std::shared_ptr<const Context>> Context::server(const Settings& settings)
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, settings.floods.queue);
-  nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
+  nghttp2_option_set_user_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
   // It counts a frame again for each piece that its nine first bytes come in.
-  leave_counting_to_us(option, 10 * (std::size_t{settings.floods.continuations} + 1));
+  leave_counting_to_us(option, 10 * (std::size_t{made->settings_.floods.continuations} + 1));
 
   using Calls = Session::Callbacks;
   nghttp2_session_callbacks* calls = made->callbacks_;
@@ -57,6 +74,8 @@ Result<std::shared_ptr<const Context>> Context::server(const Settings& settings)
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, Calls::on_bad_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, Calls::on_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(calls, Calls::on_close);
+  nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(calls, Calls::on_priority_piece);
+  nghttp2_session_callbacks_set_unpack_extension_callback(calls, Calls::on_priority);
   nghttp2_session_callbacks_set_on_frame_send_callback(calls, Calls::on_sent);
   nghttp2_session_callbacks_set_on_frame_not_send_callback(calls, Calls::on_not_sent);
   nghttp2_session_callbacks_set_data_source_read_length_callback(calls, Calls::most_data);

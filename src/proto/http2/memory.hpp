@@ -25,7 +25,8 @@ class Memory {
   void give_back(void* memory) noexcept;                   // null: nothing
 
   // A piece of kReserve bytes for change(), whose failure nghttp2 1.52 does not survive when a
-  // stream is put into the queue of those that send. False: there is no memory for it.
+  // stream is put into the queue of those that send, of up to 4,096 pointers. False: there is no
+  // memory for it.
   bool stock() noexcept;
 
   std::size_t bytes_in_use() const { return in_use_; }  // with what is beside each piece
@@ -38,7 +39,7 @@ class Memory {
     std::size_t bytes;  // with the head
     Head* next;
   };
-  static constexpr std::size_t kReserve = std::size_t{1} << (kSmallest + kSizes - 1);
+  static constexpr std::size_t kReserve = 4096 * sizeof(void*) + sizeof(Head);
   static std::size_t shelf_of(std::size_t bytes);
 
   std::array<Head*, kSizes> shelves_{};

@@ -25,7 +25,6 @@ std::string_view text_of(nghttp2_rcbuf* buffer) {
 bool Session::feed(base::Instant now, std::span<std::byte> bytes) {
   if (has_failed()) return false;
   now_ = now;
-  static_cast<void>(memory_.stock());  // it may have been used
   in_call_ = true;
   while (!bytes.empty() && !has_failed()) {
     const std::size_t size = next_part(bytes);
@@ -60,7 +59,7 @@ std::size_t Session::next_part(std::span<const std::byte> bytes) {
     const auto at = [&](std::size_t i) { return std::to_integer<std::uint32_t>(frame_head_[i]); };
     frame_left_ = at(0) << 16 | at(1) << 8 | at(2);
     const std::uint32_t id = (at(5) << 24 | at(6) << 16 | at(7) << 8 | at(8)) & 0x7fff'ffff;
-    judged_stream_ = 0;
+    if (at(3) != NGHTTP2_CONTINUATION) judged_stream_ = 0;
     judge_frame(static_cast<std::uint8_t>(at(3)), static_cast<std::uint8_t>(at(4)),
                 static_cast<std::int32_t>(id), frame_left_);
   }
@@ -81,6 +80,25 @@ bool Session::flood(Flood flood) {
 bool Session::count(Window& window, std::uint32_t most, Flood kind) {
   if (window.count == 0 || now_ - window.since >= settings_.floods.window) window = {now_, 0};
   return ++window.count <= most || flood(kind);
+}
+
+bool Session::count_small_window() {
+  ++counters_.small_windows;
+  if (small_credit_ > 0) {
+    --small_credit_;
+    return true;
+  }
+  return count(small_windows_, settings_.floods.small_windows, Flood::small_windows);
+}
+
+// The peer has reset it before its end. Whoever attacks does so at once; videos, streams of events
+// and WebSockets end so as a rule.
+void Session::count_reset(Stream& stream) {
+  ++counters_.early_resets;
+  if (now_ - stream.opened_ < std::chrono::seconds(1)) ++hasty_resets_;
+  if (counters_.streams > settings_.floods.half_of && hasty_resets_ * 2 > counters_.streams) {
+    flood(Flood::half_of);
+  }
 }
 
 // --- frames --------------------------------------------------------------------------------------
@@ -147,15 +165,30 @@ bool Session::judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id
     case NGHTTP2_RST_STREAM:
       ++counters_.resets;
       return count(resets_, most.resets, Flood::resets);
-    case NGHTTP2_WINDOW_UPDATE:
-      return true;
+    case NGHTTP2_WINDOW_UPDATE:  // nghttp2 does not tell of those of streams that are over
+      return id == 0 || nghttp2_session_find_stream(session_, id) != nullptr ||
+             count_small_window();
     case NGHTTP2_SETTINGS:
       if (is_ack) break;
       ++counters_.settings;
       return count(settings_frames_, most.settings, Flood::settings);
     case NGHTTP2_PING:
       ++counters_.pings;
+      if (ping_credit_ > 0) {
+        --ping_credit_;
+        return true;
+      }
       return count(pings_, most.pings, Flood::pings);
+    case NGHTTP2_PRIORITY:  // nghttp2 reads nothing but its length
+      if (id != 0) break;
+      fail(Reason::protocol, Code::protocol_error, "PRIORITY of no stream");
+      return false;
+    case NGHTTP2_PRIORITY_UPDATE:
+      priority_size_ = 0;
+      if (id == 0 && length >= 4) break;
+      fail(Reason::protocol, id != 0 ? Code::protocol_error : Code::frame_size_error,
+           "PRIORITY_UPDATE on a stream, or of none");
+      return false;
     default:
       break;
   }
@@ -181,7 +214,7 @@ int Session::Callbacks::on_bad_frame(nghttp2_session*, const nghttp2_frame* fram
   });
 }
 
-int Session::Callbacks::on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+int Session::Callbacks::on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   return run(user, [&](Session& self) {
     const Floods& most = self.settings_.floods;
     Stream* stream = frame->hd.stream_id != 0 ? self.stream_of(frame->hd.stream_id) : nullptr;
@@ -202,19 +235,12 @@ int Session::Callbacks::on_frame(nghttp2_session* session, const nghttp2_frame* 
         return;
       case NGHTTP2_RST_STREAM:
         if (stream == nullptr) return;
-        if (++self.counters_.early_resets * 2 > self.counters_.streams &&
-            self.counters_.streams > most.half_of) {
-          self.flood(Flood::half_of);
-        }
+        self.count_reset(*stream);
+        // That would look as if it was answered.
+        if (frame->rst_stream.error_code == NGHTTP2_NO_ERROR) self.close(*stream, Code::cancel);
         return;
       case NGHTTP2_WINDOW_UPDATE:
-        if (frame->window_update.window_size_increment >= kSmallWindow) return;
-        ++self.counters_.small_windows;
-        if (self.small_credit_ > 0) {
-          --self.small_credit_;
-        } else {
-          self.count(self.small_windows_, most.small_windows, Flood::small_windows);
-        }
+        if (frame->window_update.window_size_increment < kSmallWindow) self.count_small_window();
         return;
       case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) self.acknowledged_ = true;
@@ -223,7 +249,6 @@ int Session::Callbacks::on_frame(nghttp2_session* session, const nghttp2_frame* 
         self.events_.on_goaway(static_cast<Code>(frame->goaway.error_code));
         return;
       default:
-        static_cast<void>(session);
         return;
     }
   });
@@ -235,7 +260,7 @@ int Session::Callbacks::on_begin_head(nghttp2_session*, const nghttp2_frame* fra
   return run(user, [&](Session& self) {
     const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
     self.head_.begin(!request);
-    if (!request) return;
+    if (!request || frame->hd.stream_id > self.last_) return;
     ++self.counters_.streams;
     self.highest_ = std::max(self.highest_, frame->hd.stream_id);
     self.open(frame->hd.stream_id);
@@ -269,7 +294,7 @@ int Session::Callbacks::on_bad_field(nghttp2_session*, const nghttp2_frame* fram
 }
 
 // The head of a request, or trailers, has come in full.
-int Session::end_of_head(Stream& stream, bool ends) {
+void Session::end_of_head(Stream& stream, bool ends) {
   const Errc error = head_.finish(ends);
   if (error != Errc::none) return refuse(stream, error);
   Request& request = head_.request();
@@ -279,21 +304,21 @@ int Session::end_of_head(Stream& stream, bool ends) {
     if (!request.head.fields.empty()) {
       const std::uint32_t id = stream.id_;
       events_.on_trailers(stream, request.head.fields);
-      if (stream_of(static_cast<std::int32_t>(id)) != &stream) return 0;  // it was reset meanwhile
+      if (stream_of(static_cast<std::int32_t>(id)) != &stream) return;  // it was reset meanwhile
     }
     events_.on_end(stream);
-    return 0;
+    return;
   }
   stream.told_ = true;
   ++streams_;
   stream.remote_closed_ = ends;
   stream.extended_ = !request.protocol.empty();
+  if (request.head.find("priority").data() == nullptr) share(stream);
   events_.on_request(stream, request);
-  return 0;
 }
 
 // RFC 9113 section 8.1.1: a stream error.
-int Session::refuse(Stream& stream, Errc why) {
+void Session::refuse(Stream& stream, Errc why) {
   const auto id = static_cast<std::int32_t>(stream.id_);
   judged_stream_ = id;
   highest_reset_ = std::max(highest_reset_, id);
@@ -306,7 +331,6 @@ int Session::refuse(Stream& stream, Errc why) {
     forget(stream);
     events_.on_refused(static_cast<std::uint32_t>(id), why);
   }
-  return 0;
 }
 
 // --- bodies --------------------------------------------------------------------------------------

@@ -12,11 +12,20 @@ namespace {
 constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kMostPayload = 16384;  // of a DATA frame; more would gain nothing
 
+constexpr std::uint32_t kMostCredit = 0xffff;
+
 }  // namespace
 
 std::size_t Session::send(Out& out, std::size_t most) {
-  out_ = &out;
   room_ = most;
+  const bool had_failed = has_failed();
+  pump(out);
+  if (!settle(0) && !had_failed) pump(out);  // the peer is told why
+  return most - room_;
+}
+
+void Session::pump(Out& out) {
+  out_ = &out;
   in_call_ = true;
   for (;;) {
     if (!rest_.empty()) {
@@ -31,6 +40,10 @@ std::size_t Session::send(Out& out, std::size_t most) {
       rest_ = rest_.subspan(part);
     }
     if (!rest_.empty() || said_goodbye_ || room_ < kLeastRoom) break;
+    if (!memory_.stock() && !has_failed()) {
+      judge(NGHTTP2_ERR_NOMEM);
+      break;
+    }
     paused_ = false;
     const std::uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
@@ -44,9 +57,6 @@ std::size_t Session::send(Out& out, std::size_t most) {
   }
   in_call_ = false;
   out_ = nullptr;
-  const std::size_t given = most - room_;
-  settle(0);
-  return given;
 }
 
 bool Session::has_output() const {
@@ -95,10 +105,13 @@ ssize_t Session::Callbacks::read_body(nghttp2_session* session, std::int32_t id,
       }
       break;
   }
-  // Small because the body is: the peer will answer with small windows.
-  if (piece.bytes < std::min<std::size_t>(self.offered_, 1024) && self.small_credit_ < 0xffff) {
+  // Small because the body is: the peer will answer with small windows. The last: with one for a
+  // stream that is over.
+  const bool is_small = piece.bytes < std::min<std::size_t>(self.offered_, 1024);
+  if ((is_small || piece.then == Piece::Then::end) && self.small_credit_ < kMostCredit) {
     self.small_credit_ += 4;
   }
+  if (self.ping_credit_ < kMostCredit) ++self.ping_credit_;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   return static_cast<ssize_t>(std::min(piece.bytes, most));
 }
@@ -124,7 +137,11 @@ int Session::Callbacks::on_sent(nghttp2_session* session, const nghttp2_frame* f
   const std::int32_t id = frame->hd.stream_id;
   switch (frame->hd.type) {
     case NGHTTP2_GOAWAY:
-      if (frame->goaway.error_code == NGHTTP2_NO_ERROR && !self.has_failed()) return 0;
+      // Of announce_end() or end(), even if it had to wait until the session has failed.
+      if (frame->goaway.error_code == NGHTTP2_NO_ERROR &&
+          (!self.has_failed() || self.failure_.code != Code::no_error)) {
+        return 0;
+      }
       // INTERNAL_ERROR is what nghttp2 says where it had no memory for a head.
       self.fail(frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR ? Reason::out_of_memory
                                                                    : Reason::protocol,

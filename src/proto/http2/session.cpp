@@ -79,7 +79,7 @@ Stream* Session::stream_of(std::int32_t id) const {
 Stream* Session::open(std::int32_t id) {
   void* room = memory_.take(sizeof(Stream));
   if (room == nullptr) throw std::bad_alloc();
-  auto* stream = ::new (room) Stream(static_cast<std::uint32_t>(id));
+  auto* stream = ::new (room) Stream(static_cast<std::uint32_t>(id), now_);
   stream->next_ = first_;
   if (first_ != nullptr) first_->previous_ = stream;
   first_ = stream;
@@ -102,6 +102,7 @@ void Session::forget(Stream& stream) {
 // It is over, and who has been told of it is told so.
 void Session::close(Stream& stream, Code code) {
   nghttp2_session_set_stream_user_data(session_, static_cast<std::int32_t>(stream.id_), nullptr);
+  stream.closing_ = true;
   struct Forget {
     Session& session;
     Stream& stream;
@@ -111,6 +112,7 @@ void Session::close(Stream& stream, Code code) {
 }
 
 void Session::reset(Stream& stream, Code code) {
+  if (stream.closing_) return;
   const auto id = static_cast<std::int32_t>(stream.id_);
   highest_reset_ = std::max(highest_reset_, id);
   judge(
@@ -122,7 +124,7 @@ void Session::reset(Stream& stream, Code code) {
 void Session::consume(Stream& stream, std::size_t bytes) {
   bytes = std::min<std::size_t>(bytes, stream.held_);
   stream.held_ -= static_cast<std::uint32_t>(bytes);
-  judge(stream.remote_closed_
+  judge(stream.remote_closed_ || stream.closing_
             ? nghttp2_session_consume_connection(session_, bytes)
             : nghttp2_session_consume(session_, static_cast<std::int32_t>(stream.id_), bytes));
   settle(0);
@@ -175,7 +177,7 @@ void Session::add_lines(std::string_view lines) {
 }
 
 bool Session::interim(Stream& stream, int status, std::string_view fields) {
-  if (has_failed()) return false;
+  if (has_failed() || stream.closing_) return !has_failed();
   char digits[12];
   const char* end = std::to_chars(digits, std::end(digits), status).ptr;
   try {
@@ -191,7 +193,8 @@ bool Session::interim(Stream& stream, int status, std::string_view fields) {
 }
 
 bool Session::answer(Stream& stream, const AnswerHead& head) {
-  if (has_failed()) return false;
+  if (has_failed() || stream.closing_) return !has_failed();
+  if (head.status / 100 != 2) stream.extended_ = false;
   char status[12], length[24];
   const char* status_end = std::to_chars(status, std::end(status), head.status).ptr;
   try {
@@ -230,11 +233,11 @@ void Session::announce_end() {
 }
 
 void Session::end() {
-  if (has_failed()) return;
-  announced_ = true;
-  settle(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                               nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                               nullptr, 0));
+  if (ended_ || has_failed()) return;
+  announced_ = ended_ = true;
+  // nghttp2 lets streams in until the GOAWAY leaves.
+  last_ = nghttp2_session_get_last_proc_stream_id(session_);
+  settle(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_, NGHTTP2_NO_ERROR, nullptr, 0));
 }
 
 void Session::abort(Code code, std::string_view words) {
@@ -302,7 +305,8 @@ void Session::tell_of_failure() {
   }
   while (first_ != nullptr) {
     try {
-      close(*first_, failure_.code);
+      // Only what was answered ends without an error.
+      close(*first_, failure_.code != Code::no_error ? failure_.code : Code::cancel);
     } catch (const std::bad_alloc&) {  // of whoever was told
     }
   }

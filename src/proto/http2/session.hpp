@@ -37,13 +37,15 @@ class Stream {
 
  private:
   friend class Session;
-  explicit Stream(std::uint32_t id) : id_(id) {}
+  Stream(std::uint32_t id, base::Instant now) : id_(id), opened_(now) {}
   const std::uint32_t id_;
+  const base::Instant opened_;
   std::uint32_t held_ = 0;  // bytes of its body that the caller has and has not consumed
   Stream* previous_ = nullptr;
   Stream* next_ = nullptr;
   bool told_ = false;           // on_request() was called
-  bool extended_ = false;       // CONNECT with :protocol
+  bool closing_ = false;        // inside on_closed()
+  bool extended_ = false;       // CONNECT with :protocol, and not refused
   bool remote_closed_ = false;  // END_STREAM came
 };
 
@@ -79,8 +81,9 @@ class Events {
   }
   // The body is complete. Not called when the head said BodyKind::none.
   virtual void on_end(Stream& stream) = 0;
-  // The stream is over: answered (no_error), reset by the peer or by us, or the session has failed.
-  // Comes out of feed(), send() and abort().
+  // The stream is over: answered (no_error, and nothing else is), reset by the peer or by us, or
+  // the session has failed. Comes out of feed(), send() and abort(). Calls about the stream do
+  // nothing.
   virtual void on_closed(Stream& stream, Code code) = 0;
   // The peer will open no more streams.
   virtual void on_goaway(Code code) { static_cast<void>(code); }
@@ -129,7 +132,7 @@ class Context {
 
  private:
   friend class Session;
-  explicit Context(const Settings& settings) : settings_(settings) {}
+  explicit Context(const Settings& settings);
   const Settings settings_;
   nghttp2_option* option_ = nullptr;
   nghttp2_session_callbacks* callbacks_ = nullptr;
@@ -170,13 +173,13 @@ class Session {
   // `bytes` of what on_data() gave are done with: the peer may send as many again.
   void consume(Stream& stream, std::size_t bytes);
 
-  // A 1xx in front of the answer, with complete lines. What follows returns false when memory is
-  // out: the session has failed.
+  // A 1xx in front of the answer, with complete lines; not 101, which HTTP/2 has not (RFC 9113
+  // section 8.6). What follows returns false when memory is out: the session has failed.
   bool interim(Stream& stream, int status, std::string_view fields);
   // The answer, once. Unless it ends, its body is asked for by Out::next(), from the next send()
   // on. When it has left, and the request has not ended, the stream is reset with NO_ERROR (RFC
-  // 9113 section 8.1): nobody reads the rest. Not so an extended CONNECT, whose two directions are
-  // apart.
+  // 9113 section 8.1): nobody reads the rest. Not so an extended CONNECT that was answered with
+  // 2xx, whose two directions are apart.
   bool answer(Stream& stream, const AnswerHead& head);
   // There is more of a body after Piece::later.
   void resume(Stream& stream);
@@ -188,7 +191,8 @@ class Session {
   // The first of two steps to a good end (RFC 9113 section 6.8): no new streams, please; those that
   // are on their way are served. Does nothing the second time.
   void announce_end();
-  // The second, a round trip later: streams that come from now on are ignored.
+  // The second, a round trip later: streams that come from now on are ignored, and the peer is told
+  // that they are. Does nothing the second time.
   void end();
   // It has ended, or the peer has, and nothing is left to do: close the connection.
   bool is_over() const;
@@ -222,14 +226,19 @@ class Session {
   void forget(Stream& stream);
   void close(Stream& stream, Code code);
   void lose(Stream& stream);
+  void pump(Out& out);
+  bool count_small_window();
+  void count_reset(Stream& stream);
   std::size_t next_part(std::span<const std::byte> bytes);
   void check_last_data();
   bool judge_stream(std::int32_t id);
   bool count(Window& window, std::uint32_t most, Flood flood);
   bool flood(Flood flood);
   bool judge_frame(std::uint8_t type, std::uint8_t flags, std::int32_t id, std::size_t length);
-  int end_of_head(Stream& stream, bool ends);
-  int refuse(Stream& stream, Errc why);
+  void share(Stream& stream);
+  void take_priority();
+  void end_of_head(Stream& stream, bool ends);
+  void refuse(Stream& stream, Errc why);
   void judge(int verdict);
   void fail(Reason reason, Code code, std::string_view detail);
   void tell_of_failure();
@@ -250,17 +259,21 @@ class Session {
   base::Instant now_ = base::Instant::min();
   Window resets_, provoked_, refused_, settings_frames_, pings_, empty_, idle_, small_windows_;
   Counters counters_;
-  std::uint32_t small_credit_ = 0;
+  std::uint32_t small_credit_ = 0, ping_credit_ = 0;
+  std::uint64_t hasty_resets_ = 0;  // of streams that did not live for a second
   std::uint32_t continuations_ = 0;
   std::size_t head_block_ = 0;
   std::size_t preface_left_ = 24;
   std::size_t frame_head_bytes_ = 0;  // of a frame that begins: so many have come
   std::size_t frame_left_ = 0;        // of the present frame, behind its head
   std::array<std::byte, 9> frame_head_{};
-  std::int32_t awaited_ = 0;        // the stream of a DATA frame, until nghttp2 tells of it
-  std::int32_t judged_stream_ = 0;  // whose present frame was found invalid
-  std::int32_t highest_ = 0;        // stream that the peer has opened
-  std::int32_t highest_reset_ = 0;  // stream that we have reset
+  std::array<char, 64> priority_{};  // of a PRIORITY_UPDATE; a longer one is not read
+  std::size_t priority_size_ = 0;
+  std::int32_t awaited_ = 0;         // the stream of a DATA frame, until nghttp2 tells of it
+  std::int32_t judged_stream_ = 0;   // whose present frame was found invalid
+  std::int32_t highest_ = 0;         // stream that the peer has opened
+  std::int32_t highest_reset_ = 0;   // stream that we have reset
+  std::int32_t last_ = 0x7fff'ffff;  // stream that is served; see end()
 
   Out* out_ = nullptr;       // during send()
   std::size_t room_ = 0;     // likewise
@@ -271,7 +284,7 @@ class Session {
   bool in_call_ = false;     // inside nghttp2
   bool told_failure_ = false;
   bool said_goodbye_ = false;  // the GOAWAY of a failure has left
-  bool announced_ = false;
+  bool announced_ = false, ended_ = false;
   bool acknowledged_ = false;
   Failure failure_;
 };

@@ -36,10 +36,10 @@ std::string_view word(Code code);  // "ENHANCE_YOUR_CALM"
 // ENHANCE_YOUR_CALM. Those "in a window" are counted for `window` from the first of them.
 struct Floods {
   base::Duration window = std::chrono::seconds(10);
-  std::uint32_t resets = 200;  // RST_STREAM frames, in a window ("rapid reset")
-  // Streams that were reset before their end, of all: over half of them, when there were over so
-  // many.
-  std::uint32_t half_of = 100;
+  std::uint32_t resets = 500;  // RST_STREAM frames, in a window ("rapid reset")
+  // Streams that the peer reset before their end and less than a second after their head, of all:
+  // over half of them, when there were over so many.
+  std::uint32_t half_of = 500;
   // Streams that we had to reset because of what the peer sent on them ("made you reset"): a
   // malformed head, too much window, a body that is not as long as it was to be... In a window.
   std::uint32_t provoked = 100;
@@ -48,12 +48,14 @@ struct Floods {
   std::uint32_t continuations = 8;         // CONTINUATION frames of one head
   std::uint32_t head_block_bytes = 65536;  // of one head, compressed
   std::uint32_t settings = 100;            // SETTINGS frames but acknowledgements, in a window
-  std::uint32_t pings = 100;               // PING frames, in a window
-  std::uint32_t empty_frames = 100;        // DATA with nothing but padding and no end, in a window
+  // PING frames, in a window; each DATA frame that we send permits one more: clients of gRPC
+  // measure the path while a body comes.
+  std::uint32_t pings = 100;
+  std::uint32_t empty_frames = 100;  // DATA with nothing but padding and no end, in a window
   // PRIORITY, PRIORITY_UPDATE, frames of unknown types, and acknowledgements, in a window.
   std::uint32_t idle_frames = 1000;
-  // WINDOW_UPDATE frames of less than 1,024 bytes, in a window; each DATA frame that was small
-  // because its body was permits four more.
+  // WINDOW_UPDATE frames of less than 1,024 bytes or of streams that are over, in a window; each
+  // DATA frame that was the last of its body, or small because that was, permits four more.
   std::uint32_t small_windows = 1000;
   // Decoded bytes of one head (names, values, and 32 for each field), beyond which it is not even
   // answered ("HPACK bomb").
@@ -62,13 +64,15 @@ struct Floods {
   std::uint32_t queue = 1000;
 };
 
-// What a server allows. Fixed for the life of a session.
+// What a server allows. Fixed for the life of a session. Three numbers of `floods` are raised to
+// what a head of twice `head` needs: head_block_bytes, decoded_bytes and continuations. A name or a
+// value over 65,536 bytes ends a session whatever the limits (nghttp2).
 struct Settings {
   // A head may have `head_bytes` of names and values, with 32 for each field as RFC 9113 section
   // 6.5.2 counts them; this is announced. One field is at most `field_bytes` from name to value;
   // all crumbs of Cookie are one field.
   http::HeadLimits head = {};
-  std::uint32_t streams = 100;  // at a time, by one client
+  std::uint32_t streams = 100;  // at a time, by one client; at most 4,096 (see Memory::stock())
   // Bytes of a body that may be on their way, or with the caller and not consumed: of one stream,
   // and of all together. At most 2^31 - 1; less than 65,535 for all cannot be announced.
   std::uint32_t stream_window = 256 * 1024;

@@ -42,18 +42,18 @@ std::uint32_t odd(std::uint32_t i) { return 2 * i + 1; }
 TEST(Http2Flood, RapidReset) {
   Settings settings;
   settings.floods.half_of = 100000;
-  expect_most(settings, 200, Flood::resets,
+  expect_most(settings, 500, Flood::resets,
               [](std::uint32_t i) { return headers(odd(i), get()) + reset(odd(i)); });
 }
 
 TEST(Http2Flood, ResetsOfStreamsThatAreOverCountToo) {
   expect_most(
-      {}, 200, Flood::resets, [](std::uint32_t) { return reset(1); },
+      {}, 500, Flood::resets, [](std::uint32_t) { return reset(1); },
       headers(1, get()) + reset(1, 0));
 }
 
 TEST(Http2Flood, MoreThanHalfOfTheStreams) {
-  for (const std::uint32_t good : {50U, 51U}) {
+  for (const std::uint32_t good : {250U, 251U}) {
     Connection peer;
     peer.talk(opening());
     std::uint32_t i = 0;
@@ -62,14 +62,39 @@ TEST(Http2Flood, MoreThanHalfOfTheStreams) {
       peer.answer(odd(i));
       peer.take();
     }
-    for (; i < 100; ++i) {
+    for (; i < 500; ++i) {
       peer.now = at_second(i);
       EXPECT_TRUE(peer.feed(headers(odd(i), get()) + reset(odd(i))));
+      peer.take();
     }
-    // The 101st: 51 of 101, or 50.
-    EXPECT_EQ(peer.feed(headers(odd(i), get()) + reset(odd(i))), good == 51);
-    if (good == 50) expect_flood(peer, Flood::half_of);
+    // The 501st: 251 of 501, or 250.
+    EXPECT_EQ(peer.feed(headers(odd(i), get()) + reset(odd(i))), good == 251);
+    if (good == 250) expect_flood(peer, Flood::half_of);
   }
+}
+
+// Whoever leaves a page takes back what it was loading; videos, streams of events and WebSockets
+// end so as a rule.
+TEST(Http2Flood, HonestClientsReset) {
+  Connection page;
+  page.talk(opening());
+  std::uint32_t i = 0;
+  for (const std::uint32_t images : {100U, 50U}) {
+    for (std::uint32_t n = 0; n < images; ++n) page.feed(headers(odd(i + n), get()));
+    for (std::uint32_t n = 0; n < images; ++n) EXPECT_TRUE(page.feed(reset(odd(i + n))));
+    i += images;
+  }
+  EXPECT_EQ(page.talk(headers(odd(i), get("/next"))), "");
+  EXPECT_EQ(page.session->streams(), 1U);
+
+  Connection videos;
+  videos.talk(opening());
+  for (i = 0; i < 2000; ++i) {
+    videos.now += std::chrono::seconds(1);
+    EXPECT_TRUE(videos.feed((i > 0 ? reset(odd(i - 1)) : "") + headers(odd(i), get())));
+    videos.take();
+  }
+  EXPECT_EQ(videos.session->counters().early_resets, 1999U);
 }
 
 TEST(Http2Flood, MadeYouReset) {
@@ -149,14 +174,15 @@ TEST(Http2Flood, BytesOfAHeadBlock) {
   const std::string head = block(get());
   for (const std::size_t over : {0U, 1U}) {
     Settings settings;
-    settings.floods.head_block_bytes = 1000;
+    settings.floods.head_block_bytes = 40000;
     Connection peer(settings);
-    std::string text = head + block({{"x", std::string(900 - head.size() + over, 'v')}});
-    text += block({{"y", std::string(1000 + over - text.size() - 4, 'v')}});
-    ASSERT_EQ(text.size(), 1000 + over);
-    peer.feed(opening() + frame(kHeaders, kEndStream, 1, text.substr(0, 500)) +
-              frame(kContinuation, kEndHeaders, 1, text.substr(500)));
-    EXPECT_EQ(peer.log, over == 0 ? "request 1 GET /\n" : "");
+    std::string text = head + block({{"x", std::string(39900 - head.size() + over, 'v')}});
+    text += block({{"y", std::string(40000 + over - text.size() - 4, 'v')}});
+    ASSERT_EQ(text.size(), 40000 + over);
+    peer.feed(opening() + frame(kHeaders, kEndStream, 1, text.substr(0, 16000)) +
+              frame(kContinuation, 0, 1, text.substr(16000, 16000)) +
+              frame(kContinuation, kEndHeaders, 1, text.substr(32000)));
+    EXPECT_EQ(peer.log, over == 0 ? "request 1 GET / 431\n" : "");
     if (over != 0) expect_flood(peer, Flood::head_block_bytes);
   }
 }
@@ -192,6 +218,38 @@ TEST(Http2Flood, SettingsPingsAndFramesThatDoNothing) {
   }
 }
 
+// A client of gRPC measures the path while a body comes: one PING for each round trip.
+TEST(Http2Flood, PingsThatGoWithABody) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()) + window(0, 1 << 30) + window(1, 1 << 30));
+  peer.answer(1, std::string(2000000, 'x'));
+  for (int i = 0; i < 1000; ++i) {
+    peer.session->send(peer, 1000);
+    ASSERT_TRUE(peer.feed(ping())) << i;
+  }
+  // And no others.
+  int more = 0;
+  while (more < 500 && peer.feed(ping())) ++more;
+  EXPECT_GE(more, 100);
+  EXPECT_LT(more, 200);
+  EXPECT_EQ(peer.session->failure().flood, Flood::pings);
+}
+
+TEST(Http2Flood, WindowsOfStreamsThatAreOver) {
+  expect_most(
+      {}, 1000, Flood::small_windows, [](std::uint32_t) { return window(1, 100000); },
+      headers(1, get()) + reset(1));
+  // Who is done with a body says so, when its stream is over.
+  Connection peer;
+  peer.talk(opening());
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    peer.talk(headers(odd(i), get()));
+    peer.answer(odd(i), std::string(5000, 'x'));
+    peer.take();
+    ASSERT_TRUE(peer.feed(window(odd(i), 5000) + window(0, 5000)));
+  }
+}
+
 TEST(Http2Flood, TinyWindows) {
   Settings settings;
   settings.floods.small_windows = 50;
@@ -212,6 +270,36 @@ TEST(Http2Flood, TinyWindows) {
     peer.take();
     EXPECT_TRUE(peer.feed(window(0, 10) + window(1, 10)));
   }
+}
+
+// Limits of a head that are larger than the numbers here move these.
+TEST(Http2Flood, LargeHeadsThatAreAllowed) {
+  Settings settings;
+  settings.head = {.head_bytes = 1 << 20, .field_bytes = 1 << 16, .fields = 1000};
+  for (const std::size_t fields : {20U, 27U}) {
+    Connection peer(settings);
+    FieldList list = get();
+    for (std::size_t i = 0; i < fields; ++i) list.push_back({"x", std::string(40000, 'v')});
+    std::string text = block(list);
+    std::string bytes = opening() + frame(kHeaders, kEndStream, 1, text.substr(0, 16384));
+    for (std::size_t at = 16384; at < text.size(); at += 16384) {
+      bytes += frame(kContinuation, at + 16384 < text.size() ? 0 : kEndHeaders, 1,
+                     text.substr(at, 16384));
+    }
+    EXPECT_EQ(peer.talk(bytes), "");
+    EXPECT_EQ(peer.log, fields == 20 ? "request 1 GET /\n" : "request 1 GET / 431\n");
+  }
+}
+
+TEST(Http2Flood, OneStreamIsCountedOnce) {
+  Connection peer;
+  FieldList fields = get();
+  fields[1].second = "ftp";  // we say so
+  EXPECT_EQ(peer.talk(opening() + frame(kHeaders, kEndStream, 1, block(fields)) +
+                      frame(kContinuation, kEndHeaders, 1, field("A", "b"))),
+            "RST_STREAM 1 PROTOCOL_ERROR\n");
+  EXPECT_EQ(peer.session->counters().provoked, 1U);
+  EXPECT_EQ(peer.log, "refused 1\n");
 }
 
 TEST(Http2Flood, HpackBomb) {

@@ -130,6 +130,7 @@ class Connection final : public http2::Events, public http2::Out {
   }
   void on_closed(Stream& closed, Code code) override {
     log += "closed " + std::to_string(closed.id()) + " " + std::string(http2::word(code)) + "\n";
+    if (on_over) on_over(closed);
     EXPECT_EQ(streams.erase(closed.id()), 1U);
     sources.erase(closed.id());
   }
@@ -160,13 +161,13 @@ class Connection final : public http2::Events, public http2::Out {
     return true;
   }
 
-  http2::Memory own;
+  http2::Memory own{0};  // keeps nothing, so that a piece used after it was given back is seen
   std::string log, out;
   std::vector<Errc> errors;
   std::map<std::uint32_t, Stream*> streams;
   std::map<std::uint32_t, Source> sources;
   std::function<void(Stream&, Request&)> on_head;
-  std::function<void(Stream&)> on_body_end;
+  std::function<void(Stream&)> on_body_end, on_over;
   http::RequestHead head;  // of the last request
   std::string last_head, scheme, protocol;
   bool consumes = true, no_memory = false;

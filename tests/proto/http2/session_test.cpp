@@ -152,6 +152,52 @@ TEST(Http2Session, DataOnItsWayToAStreamThatWasReset) {
   EXPECT_EQ(peer.log, "request 1 POST /\n");
 }
 
+TEST(Http2Session, PaddingIsTheConnectionsAgain) {
+  for (const bool is_reset : {false, true}) {
+    Connection peer(Settings{.stream_window = 65535, .connection_window = 65535});
+    peer.talk(opening() + headers(1, post(), false));
+    std::uint32_t given = 0;
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      std::string bytes = frame(kData, kPadded, 1, "\xff" + std::string(1000 + 255, '\0'));
+      const std::size_t cut = i % bytes.size();
+      peer.feed(bytes.substr(0, cut));
+      if (is_reset && i == 100) {  // in the middle of a frame
+        peer.session->reset(peer.stream(1), Code::cancel);
+        peer.streams.clear();
+      }
+      peer.feed(bytes.substr(cut));
+      for (const Frame& each : peer.frames()) {
+        if (each.type == kWindow && each.id == 0) given += each.code();
+      }
+    }
+    EXPECT_FALSE(peer.session->has_failed());
+    EXPECT_GE(given, 200U * 1256U - 32768U);
+  }
+}
+
+// What is compressed later must still be understood.
+TEST(Http2Session, ALargeHeadInPiecesWhoseStreamIsReset) {
+  for (std::size_t pieces = 0; pieces < 500; pieces += 7) {
+    Connection peer;
+    Client client;
+    client.request(get());
+    const int next = client.request(get());
+    peer.feed(client.take());
+    const std::string fields = "X-Long: " + std::string(40000, '~') + "\r\nX-Last: 1\r\n";
+    peer.session->answer(peer.stream(1), {.fields = fields, .ends = true});
+    for (std::size_t i = 0; i < pieces; ++i) {
+      peer.session->send(peer, 100);
+      client.feed(peer.out);
+      peer.out.clear();
+    }
+    if (peer.streams.count(1) != 0) peer.feed(reset(1));
+    peer.session->answer(peer.stream(3), {.fields = "X-Last: 1\r\nX-More: 2\r\n", .ends = true});
+    client.feed(peer.take(100));
+    EXPECT_EQ(client.answers[next].fields, ":status=200 x-last=1 x-more=2 ") << pieces;
+    EXPECT_EQ(peer.streams.size(), 0U);
+  }
+}
+
 TEST(Http2Session, ResetInsideAnEvent) {
   Connection peer;
   peer.on_head = [&](Stream& stream, Request&) {
@@ -163,6 +209,48 @@ TEST(Http2Session, ResetInsideAnEvent) {
       "RST_STREAM 1 REFUSED_STREAM\nRST_STREAM 3 REFUSED_STREAM\n");
   EXPECT_EQ(peer.log, "request 1 POST /\nrequest 3 GET /\n");
   EXPECT_EQ(peer.session->streams(), 0U);
+}
+
+// Whoever winds up an exchange may not know why.
+TEST(Http2Session, ClosedIsOverWhateverIsAskedForInIt) {
+  const std::pair<const char*, std::function<void(Connection&)>> ends[] = {
+      {"by the peer", [](Connection& peer) { peer.feed(reset(1)); }},
+      {"by its body",
+       [](Connection& peer) {
+         peer.feed(headers(1, {{":path", "/"}}));
+       }},
+      {"answered",
+       [](Connection& peer) {
+         peer.answer(1);
+         peer.take();
+       }},
+      {"with the session", [](Connection& peer) { peer.session->abort(Code::no_error, ""); }},
+  };
+  for (const auto& each : ends) {
+    SCOPED_TRACE(each.first);
+    Connection peer;
+    peer.consumes = false;
+    peer.on_over = [&](Stream& stream) {
+      peer.session->consume(stream, 2);
+      peer.session->interim(stream, 103, "");
+      peer.session->answer(stream, {});
+      peer.session->resume(stream);
+      peer.session->waits_for_window(stream);
+      peer.session->reset(stream, Code::cancel);
+    };
+    peer.talk(opening() + headers(1, post(), false) + data(1, "abc"));
+    each.second(peer);
+    const std::string said = peer.talk("");
+    EXPECT_EQ(said.find("CANCEL"), std::string::npos) << said;
+    EXPECT_EQ(std::count(peer.log.begin(), peer.log.end(), '\n'), 3) << peer.log;
+    EXPECT_EQ(peer.session->streams(), 0U);
+  }
+}
+
+TEST(Http2Session, AResetWithNoErrorIsNoAnswer) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()) + reset(1, 0));
+  EXPECT_EQ(peer.log, "request 1 GET /\nclosed 1 CANCEL\n");
 }
 
 TEST(Http2Session, ContentLengthAgainstData) {
@@ -210,6 +298,20 @@ TEST(Http2Session, ExtendedConnectHasTwoDirections) {
   EXPECT_EQ(peer.log, "request 1 CONNECT /\ndata 1 up\n");
   EXPECT_EQ(peer.talk(data(1, "more", true)), "");
   EXPECT_EQ(peer.log, "request 1 CONNECT /\ndata 1 upmore\nend 1\nclosed 1 NO_ERROR\n");
+}
+
+TEST(Http2Session, ARefusedExtendedConnectHasOne) {
+  Connection peer(Settings{.extended_connect = true});
+  peer.talk(opening() + headers(1,
+                                {{":method", "CONNECT"},
+                                 {":protocol", "websocket"},
+                                 {":scheme", "https"},
+                                 {":authority", "a"},
+                                 {":path", "/"}},
+                                false));
+  peer.answer(1, "no", 403);
+  EXPECT_EQ(peer.talk(""), "HEADERS 1\nRST_STREAM 1 NO_ERROR\n");
+  EXPECT_EQ(peer.log, "request 1 CONNECT /\nclosed 1 NO_ERROR\n");
 }
 
 TEST(Http2Session, ABodyThatFails) {
@@ -286,6 +388,33 @@ TEST(Http2Session, EndsInTwoSteps) {
   EXPECT_FALSE(peer.session->has_failed());
 }
 
+// Its GOAWAY, which says that it was not served, waits in a queue.
+TEST(Http2Session, WhatComesBehindTheEndIsNotTold) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()));
+  peer.session->end();
+  peer.feed(headers(3, post(), false) + data(3, "abc") + headers(3, {{"x", "y"}}));
+  peer.feed(headers(5, post(), false) + data(5, "abc"));
+  EXPECT_EQ(peer.log, "request 1 GET /\n");
+  EXPECT_EQ(peer.session->streams(), 1U);
+  EXPECT_EQ(peer.talk(""), "GOAWAY NO_ERROR\n");
+  EXPECT_EQ(peer.talk(data(5, "abc") + headers(5, {{"x", "y"}}) + headers(7, get())), "");
+  EXPECT_EQ(peer.log, "request 1 GET /\n");
+  peer.answer(1);
+  EXPECT_EQ(peer.talk(""), "HEADERS 1\n");
+  EXPECT_FALSE(peer.session->has_failed());
+  EXPECT_TRUE(peer.session->is_over());
+}
+
+TEST(Http2Session, IsAbortedWhileItsEndWaits) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()));
+  peer.session->announce_end();
+  peer.session->abort(Code::settings_timeout, "too late");
+  EXPECT_EQ(peer.talk(""), "GOAWAY NO_ERROR\nGOAWAY SETTINGS_TIMEOUT\n");
+  EXPECT_TRUE(peer.session->is_over());
+}
+
 TEST(Http2Session, IsAborted) {
   Connection peer;
   peer.talk(opening() + headers(1, get()) + headers(3, get()));
@@ -352,6 +481,37 @@ TEST(Http2Session, BrokenRules) {
        Code::protocol_error},
       {"another frame inside a head", opening() + frame(kHeaders, 0, 1, block(get())) + ping(),
        Reason::protocol, Code::protocol_error},
+      {"headers on stream 0", opening() + headers(0, get()), Reason::protocol,
+       Code::protocol_error},
+      {"data on stream 0", opening() + data(0, "x"), Reason::protocol, Code::protocol_error},
+      {"reset of stream 0", opening() + reset(0), Reason::protocol, Code::protocol_error},
+      {"settings on a stream", opening() + frame(kSettings, 0, 1), Reason::protocol,
+       Code::protocol_error},
+      {"ping on a stream", opening() + frame(kPing, 0, 1, "12345678"), Reason::protocol,
+       Code::protocol_error},
+      {"goaway on a stream", opening() + frame(kGoaway, 0, 1, "12345678"), Reason::protocol,
+       Code::protocol_error},
+      {"old priority of stream 0", opening() + frame(kPriority, 0, 0, number(1, 4) + "\x10"),
+       Reason::protocol, Code::protocol_error},
+      {"old priority of four bytes", opening() + frame(kPriority, 0, 1, "1234"), Reason::protocol,
+       Code::frame_size_error},
+      {"settings of five bytes", opening() + frame(kSettings, 0, 0, "12345"), Reason::protocol,
+       Code::frame_size_error},
+      {"acknowledgement with settings", opening() + frame(kSettings, kAck, 0, "123456"),
+       Reason::protocol, Code::frame_size_error},
+      {"window of an idle stream", opening() + window(1, 1), Reason::protocol,
+       Code::protocol_error},
+      {"window of an even stream", opening() + window(2, 1), Reason::protocol,
+       Code::protocol_error},
+      {"data on an even stream", opening() + data(2, "x"), Reason::protocol, Code::protocol_error},
+      {"a priority on a stream", opening() + frame(kPriorityUpdate, 0, 1, number(1, 4)),
+       Reason::protocol, Code::protocol_error},
+      {"a priority of three bytes", opening() + frame(kPriorityUpdate, 0, 0, "abc"),
+       Reason::protocol, Code::frame_size_error},
+      {"a priority of no stream", opening() + frame(kPriorityUpdate, 0, 0, number(0, 4)),
+       Reason::protocol, Code::protocol_error},
+      {"a priority of a push", opening() + frame(kPriorityUpdate, 0, 0, number(2, 4)),
+       Reason::protocol, Code::protocol_error},
       {"bad initial window", opening() + settings({{4, 0x80000000}}), Reason::protocol,
        Code::flow_control_error},
       {"bad frame size setting", opening() + settings({{5, 100}}), Reason::protocol,
@@ -405,6 +565,83 @@ TEST(Http2Session, PrioritiesOrderAnswers) {
     if (each.type == kData) order += std::to_string(each.id);
   }
   EXPECT_EQ(order, "553311");
+}
+
+std::string priority_update(std::uint32_t id, std::string_view value) {
+  return frame(kPriorityUpdate, 0, 0, number(id, 4).append(value));
+}
+
+// The order of the first streams' DATA frames, of 20,000 bytes each.
+std::string order_of(Connection& peer) {
+  for (const std::uint32_t id : {1U, 3U, 5U}) peer.answer(id, std::string(20000, 'x'));
+  std::string order;
+  for (const Frame& each : peer.frames()) {
+    if (each.type == kData) order += std::to_string(each.id);
+  }
+  return order;
+}
+
+TEST(Http2Session, PriorityUpdates) {
+  const auto asks = with(get(), {{"priority", "u=3"}});
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "113355"},
+      {priority_update(5, "u=0"), "551133"},
+      {priority_update(5, "u=0") + priority_update(5, "u=7"), "113355"},
+      {priority_update(5, " u=0,i"), "551133"},
+      {priority_update(3, "u=2") + priority_update(5, "i;x=1, u=2;a, z=9"), "335511"},
+      {priority_update(1, ""), "113355"},
+      {priority_update(1, "i") + priority_update(3, "i=?1") + priority_update(5, "i"), "135135"},
+      {priority_update(1, "i") + priority_update(1, "i=?0"), "113355"},
+      // What cannot be read says nothing.
+      {priority_update(5, "u=8"), "113355"},
+      {priority_update(5, "u=-1"), "113355"},
+      {priority_update(5, "u=0,"), "113355"},
+      {priority_update(5, "u"), "113355"},
+      {priority_update(5, "u=0, i=1"), "113355"},
+      {priority_update(5, "u=0, x=\"\""), "113355"},
+      {priority_update(5, "u=0" + std::string(1000, ' ')), "113355"},
+      // Nor do streams that are not open.
+      {priority_update(99, "u=0") + priority_update(9, "i"), "113355"},
+  };
+  for (const auto& [bytes, order] : cases) {
+    for (const bool whole : {true, false}) {
+      Connection peer;
+      peer.talk(opening() + headers(1, asks) + headers(3, asks) + headers(5, asks));
+      if (whole) {
+        peer.feed(bytes);
+      } else {
+        for (const char c : bytes) peer.feed(std::string(1, c));
+      }
+      EXPECT_EQ(order_of(peer), order) << bytes;
+      EXPECT_FALSE(peer.session->has_failed());
+    }
+  }
+}
+
+// nghttp2 1.52 keeps a stream that was given a priority before it was open in a list which it
+// stays in when it is gone.
+TEST(Http2Session, PriorityUpdatesAheadOfTheirStreams) {
+  for (const std::string& acknowledges : {std::string(), settings_ack()}) {
+    Connection peer;
+    peer.talk(std::string(http2::kPreface) + settings() + acknowledges);
+    for (std::uint32_t id = 1; id < 400; id += 2) {
+      ASSERT_EQ(peer.talk(priority_update(id, "u=1") + headers(id, get())), "") << id;
+      peer.answer(id);
+      peer.take();
+    }
+    EXPECT_FALSE(peer.session->has_failed()) << peer.session->failure().detail;
+    EXPECT_EQ(peer.session->streams(), 0U);
+  }
+}
+
+TEST(Http2Session, WhoAsksForNoPriorityTakesTurns) {
+  Connection peer;
+  peer.talk(opening() + headers(1, get()) + headers(3, get()) + headers(5, get()));
+  EXPECT_EQ(order_of(peer), "135135");
+  Connection asks;
+  asks.talk(opening() + headers(1, with(get(), {{"priority", "u=3"}})) + headers(3, get()) +
+            headers(5, with(get(), {{"priority", ""}})));
+  EXPECT_EQ(order_of(asks).size(), 6U);
 }
 
 // --- cuts ----------------------------------------------------------------------------------------
