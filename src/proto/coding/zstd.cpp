@@ -106,13 +106,16 @@ class ZstdStage final : public Stage {
         take_magic(in, step);
         if (magic_size_ < magic_.size()) continue;
         std::size_t fed = 0;
+        head_left_ = kMostHead;
         step.error = run(magic_, fed, out, step);
         SLUICE_CHECK(step.error != Errc::none || fed == magic_.size());
         continue;
       }
       const std::size_t used = step.used, made = step.made;
-      step.error = run(in, step.used, out, step);
+      const Bytes piece = head_left_ == 0 ? in : in.first(std::min(used + 1, in.size()));
+      step.error = run(piece, step.used, out, step);
       if (step.used == used && step.made == made) break;
+      head_left_ -= std::min(head_left_, step.used - used);
     }
     return step;
   }
@@ -125,6 +128,12 @@ class ZstdStage final : public Stage {
   std::size_t memory() const override { return memory_.bytes(); }
 
  private:
+  // Behind the magic number a head has up to so many bytes (RFC 8878 section 3.1.1.1). They are fed
+  // one by one: where the library gets more with the last of them, it looks for a frame that is
+  // whole at the beginning of what it got, as if no part of the head had come before; and what is
+  // there can be made to look like one.
+  static constexpr std::size_t kMostHead = 14;
+
   // The first bytes of a frame. Read here, because what the library was built with may understand
   // formats from before the RFC as well.
   void take_magic(Bytes in, Step& step) {
@@ -159,7 +168,7 @@ class ZstdStage final : public Stage {
   Memory memory_;
   ZSTD_DCtx* context_ = nullptr;
   std::array<std::byte, 4> magic_{};
-  std::size_t magic_size_ = 0;
+  std::size_t magic_size_ = 0, head_left_ = 0;
   bool is_skipped_ = false, frames_ = false;
 };
 

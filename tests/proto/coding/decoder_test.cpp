@@ -43,6 +43,28 @@ const std::string kZstdSum = from_hex(
     "02cb9a79ed");
 const std::string kSkipped = from_hex("532a4d1803000000616263");
 
+// A frame of 6,477 bytes in two stored blocks. Its head, which ends with 50 2a 4d 18, looks like a
+// frame to be skipped of its own; whoever skips that comes to a frame inside of the second block,
+// and then to one that is to be skipped up to the end.
+std::string frame_in_disguise(std::string& content) {
+  constexpr std::size_t kSize = 0x184d + 256, kFirst = 5, kSecond = kSize - kFirst, kHidden = 33;
+  const auto block = [](std::size_t size, bool last) {
+    const std::size_t head = size << 3 | std::size_t{last};
+    return std::string{static_cast<char>(head), static_cast<char>(head >> 8),
+                       static_cast<char>(head >> 16)};
+  };
+  const auto four = [](std::size_t size) {
+    return std::string{static_cast<char>(size), static_cast<char>(size >> 8), 0, 0};
+  };
+  const std::string first = std::string("\0abcd", kFirst);
+  std::string second = std::string(kHidden, 'x') + kZstd + from_hex("502a4d18");
+  second += four(kSecond - second.size() - 4);
+  second.resize(kSecond, 'y');
+  content = first + second;
+  return from_hex("28b52ffd502a4d18") + block(kFirst, false) + first + block(kSecond, true) +
+         second;
+}
+
 // The same verdict at every cut in two, byte by byte, and with little room.
 Decoded at_every_cut(const Codings& codings, const std::string& coded,
                      const DecoderLimits& limits = {}) {
@@ -147,6 +169,15 @@ TEST(Decoders, WhatOthersMadeAndWhatIsRefused) {
       EXPECT_EQ(got.text, c.text);
     }
   }
+}
+
+// What the library is given at once must not decide what it takes for the beginning of a frame.
+TEST(Decoders, AZstdFrameWhoseHeadLooksLikeAnother) {
+  std::string content;
+  const std::string frame = frame_in_disguise(content);
+  EXPECT_EQ(at_every_cut({zstd}, frame), (Decoded{content, {}}));
+  EXPECT_EQ(at_every_cut({zstd}, kZstd + frame + kZstd),
+            (Decoded{std::string(kHello) + content + std::string(kHello), {}}));
 }
 
 TEST(Decoders, NothingAtAllIsEmpty) {
