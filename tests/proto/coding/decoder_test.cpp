@@ -319,6 +319,73 @@ TEST(Decoders, WhatIsBetweenIsBounded) {
   EXPECT_EQ(decoded({gzip, br}, packed, 1 << 20, 1000, {1 << 30, 0, 0}), Decoded{});
 }
 
+// What makes nothing of very much: a name without end, members and frames of nothing, frames to be
+// skipped.
+TEST(Decoders, WhatComesIsBounded) {
+  const std::string name = from_hex("1f8b0808000000000203") + std::string(2'000'000, 'n');
+  const auto many = [](const std::string& piece) {
+    std::string all;
+    while (all.size() < 2'000'000) all += piece;
+    return all;
+  };
+  struct Case {
+    const char* what;
+    ContentCoding coding;
+    std::string bytes;
+  };
+  const Case cases[] = {
+      {"a name", gzip, name},
+      {"members", gzip, many(encoded(gzip, ""))},
+      {"frames", zstd, many(encoded(zstd, ""))},
+      {"frames to be skipped", zstd, many(kSkipped)},
+      {"one to be skipped", zstd, from_hex("502a4d18ffffffff") + std::string(2'000'000, 's')},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    for (const std::size_t in : {100u, 1u << 22}) {
+      for (const DecoderLimits& limits :
+           {DecoderLimits{1 << 20, 0, 0}, DecoderLimits{1 << 20, 200, 1 << 20}}) {
+        EXPECT_EQ(decoded({c.coding}, c.bytes, in, 5000, limits).error,
+                  Errc::http_coding_too_large);
+      }
+      EXPECT_NE(decoded({c.coding}, c.bytes, in, 5000, {2'000'000, 200, 1 << 20}).error,
+                Errc::http_coding_too_large);
+    }
+  }
+  // What cannot shrink grows a little, and may.
+  for (const ContentCoding coding : kMade) {
+    const std::string text = noise(1'000'000, 11);
+    EXPECT_EQ(decoded({coding}, encoded(coding, text), 777, 5000, {text.size(), 200, 0}),
+              (Decoded{text, {}}));
+  }
+}
+
+// Who goes on after an error gets the error, and nothing else.
+TEST(Decoders, ErrorsStay) {
+  std::vector<std::byte> room(10'000);
+  for (const ContentCoding coding : {gzip, deflate, br, zstd}) {
+    SCOPED_TRACE(name_of(coding));
+    const std::string text = prose(5000, 12);
+    const std::string packed = coding == deflate ? encoded(gzip, text) : encoded(coding, text);
+    auto decoder = Decoder::make(Codings{coding}, {1000, 0, 0});
+    const Errc error =
+        coding == deflate ? Errc::http_bad_content_coding : Errc::http_coding_too_large;
+    Bytes left = as_bytes(packed);
+    for (int i = 0; i < 3; ++i) {
+      const auto step = decoder->decode(left, true, room);
+      EXPECT_EQ(step.error, error) << i;
+      EXPECT_LE(step.made, i == 0 ? 1001u : 0u) << i;
+      left = left.subspan(step.used);
+    }
+    decoder->reset({});
+    EXPECT_EQ(decode(*decoder, packed.substr(0, packed.size() - 1)).error,
+              coding == deflate ? Errc::http_bad_content_coding : Errc::http_coding_truncated);
+    EXPECT_NE(decoder->decode(as_bytes(packed).last(1), true, room).error, Errc::none);
+    decoder->reset({});
+    EXPECT_EQ(decode(*decoder, "").error, Errc::none);
+  }
+}
+
 TEST(Decoders, ResetForgets) {
   for (const ContentCoding coding : kMade) {
     SCOPED_TRACE(name_of(coding));
