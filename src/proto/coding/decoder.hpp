@@ -70,7 +70,8 @@ class Decoder {
   // For the next content with the same codings. Keeps most of its memory.
   void reset(const DecoderLimits& limits) noexcept;
   // Bytes that are held at this moment. At most, for each coding: gzip and deflate 48 KiB, br 17
-  // MiB, zstd 9 MiB; the last two are only touched as far as content is made.
+  // MiB (25 for a moment inside of decode(), when its window grows), zstd 9 MiB; the last two are
+  // only touched as far as content is made.
   std::size_t memory() const;
 
  private:
