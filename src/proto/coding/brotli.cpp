@@ -67,6 +67,11 @@ class BrotliEncoder final : public Encoder {
       step.error = Errc::out_of_memory;
       return step;
     }
+    // It would call what is behind the end an error.
+    if (BrotliEncoderIsFinished(state_)) {
+      step.done = true;
+      return step;
+    }
     Work work{until == Until::taken     ? BROTLI_OPERATION_PROCESS
               : until == Until::flushed ? BROTLI_OPERATION_FLUSH
                                         : BROTLI_OPERATION_FINISH,
@@ -105,7 +110,10 @@ class BrotliEncoder final : public Encoder {
                                        &work.out, nullptr) != BROTLI_FALSE;
   }
   [[gnu::noinline]] void create() {
-    if (setjmp(memory_.out) != 0) return;
+    if (setjmp(memory_.out) != 0) {
+      memory_.memory.give_back_all();
+      return;
+    }
     state_ = BrotliEncoderCreateInstance(&take_or_jump, &give_back_jumping, &memory_);
   }
   void end() noexcept {

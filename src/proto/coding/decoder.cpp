@@ -34,9 +34,9 @@ std::unique_ptr<Stage> make_stage(ContentCoding coding) {
   return nullptr;
 }
 
-// What may come between two codings for `most` bytes at the end: content that does not shrink grows
-// a little. Keeps stages that make nothing of very much from being fed without end.
-std::uint64_t most_between(std::uint64_t most) {
+// What may come in, or between two codings, for `most` bytes at the end: content that does not
+// shrink grows a little. Keeps stages that make nothing of very much from being fed without end.
+std::uint64_t most_before(std::uint64_t most) {
   constexpr std::uint64_t kSlack = 65536;
   const std::uint64_t extra = most / 64 + kSlack;
   return most > kNoLimit - extra ? kNoLimit : most + extra;
@@ -71,6 +71,7 @@ void Decoder::reset(const DecoderLimits& limits) noexcept {
   for (Joint& joint : joints_) joint.begin = joint.end = joint.total = 0;
   came_ = made_ = 0;
   step_end_ = kRatioStep;
+  failed_ = Errc::none;
 }
 
 std::size_t Decoder::memory() const {
@@ -94,10 +95,16 @@ bool Decoder::is_whole() const {
   return true;
 }
 
-// Input is given out up to the next look at the ratio, and what it makes is drained before that: so
-// neither the cuts nor how far a library reads ahead decide.
 Decoder::Step Decoder::decode(Bytes in, bool last, std::span<std::byte> out) {
   Step step;
+  if (failed_ == Errc::none) failed_ = run(in, last, out, step);
+  step.error = failed_;
+  return step;
+}
+
+// Input is given out up to the next look at the ratio, and what it makes is drained before that: so
+// neither the cuts nor how far a library reads ahead decide.
+Errc Decoder::run(Bytes in, bool last, std::span<std::byte> out, Step& step) {
   for (;;) {
     const auto piece =
         static_cast<std::size_t>(std::min<std::uint64_t>(in.size() - step.used, step_end_ - came_));
@@ -105,22 +112,18 @@ Decoder::Step Decoder::decode(Bytes in, bool last, std::span<std::byte> out) {
     std::size_t room = out.size() - step.made;
     if (left < room) room = static_cast<std::size_t>(left) + 1;
     Step part;
-    step.error = move(in.subspan(step.used, piece), out.subspan(step.made, room), part);
+    const Errc error = move(in.subspan(step.used, piece), out.subspan(step.made, room), part);
     step.used += part.used;
     step.made += part.made;
-    if (step.error != Errc::none) return step;
-    if (made_ > most()) {
-      step.error = Errc::http_coding_too_large;
-      return step;
-    }
-    if (!part.done) return step;
+    if (error != Errc::none) return error;
+    if (made_ > most() || came_ > most_before(limits_.bytes)) return Errc::http_coding_too_large;
+    if (!part.done) return Errc::none;
     SLUICE_CHECK(part.used == piece);
     if (came_ == step_end_) step_end_ += kRatioStep;
     if (step.used == in.size()) break;
   }
   step.done = true;
-  if (last && !is_whole()) step.error = Errc::http_coding_truncated;
-  return step;
+  return last && !is_whole() ? Errc::http_coding_truncated : Errc::none;
 }
 
 Errc Decoder::move(Bytes in, std::span<std::byte> out, Step& step) {
@@ -164,7 +167,7 @@ Errc Decoder::move_one(std::size_t stage, Bytes in, std::span<std::byte> out, St
   } else {
     to->end += run.made;
     to->total += run.made;
-    if (to->total > most_between(most())) return Errc::http_coding_too_large;
+    if (to->total > most_before(most())) return Errc::http_coding_too_large;
   }
   return run.error;
 }

@@ -24,7 +24,9 @@ namespace sluice::coding {
 
 // What a few bytes may become. Exactly as much is let through, one byte more is not.
 struct DecoderLimits {
-  // Of the content once it is decoded. As limits.body_bytes.
+  // Of the content once it is decoded. As limits.body_bytes. What comes may be a little longer, as
+  // content that does not shrink is: 1/64 and 64 KiB. (Names, empty members and what is to be
+  // skipped make nothing, and would else come without end.)
   std::uint64_t bytes = std::uint64_t{64} << 20;
   // So many times what has come, counted in steps of kRatioStep, once it is more than `ratio_from`.
   // Honest text comes to 2 to 20, what repeats itself to more; zeros come to 1,030 with DEFLATE, to
@@ -56,8 +58,8 @@ class Decoder {
     // `out` is full: call again with the rest.
     bool done = false;
     // http_bad_content_coding, http_coding_truncated (only with `last`), http_coding_too_large,
-    // out_of_memory. Only reset() and the destructor may follow. What was made before is not to be
-    // believed: sums are compared at the end.
+    // out_of_memory. It stays until reset(): nothing more is used or made. What was made before is
+    // not to be believed: sums are compared at the end.
     Errc error = Errc::none;
   };
   // `last`: nothing follows `in`, which may be empty. Any room but none makes progress. Neither the
@@ -68,7 +70,8 @@ class Decoder {
   // For the next content with the same codings. Keeps most of its memory.
   void reset(const DecoderLimits& limits) noexcept;
   // Bytes that are held at this moment. At most, for each coding: gzip and deflate 48 KiB, br 17
-  // MiB, zstd 9 MiB; the last two are only touched as far as content is made.
+  // MiB (25 for a moment inside of decode(), when its window grows), zstd 9 MiB; the last two are
+  // only touched as far as content is made.
   std::size_t memory() const;
 
  private:
@@ -81,6 +84,7 @@ class Decoder {
   };
 
   Decoder();
+  Errc run(Bytes in, bool last, std::span<std::byte> out, Step& step);
   // Moves what it can. `used` and `made` are added to; the verdict of the first that fails.
   Errc move(Bytes in, std::span<std::byte> out, Step& step);
   Errc move_one(std::size_t stage, Bytes in, std::span<std::byte> out, Step& step, bool& moved);
@@ -94,6 +98,7 @@ class Decoder {
   std::array<Joint, kMost - 1> joints_;
   std::uint64_t came_ = 0, made_ = 0;
   std::uint64_t step_end_ = kRatioStep;  // where the ratio is looked at next
+  Errc failed_ = Errc::none;
 };
 
 }  // namespace sluice::coding

@@ -3,7 +3,7 @@
 // RFC 8878, and RFC 9659: windows of 8 MiB at most. Layer: proto. No I/O.
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstdint>
 #include <new>
 
 // For ZSTD_createCCtx_advanced and ZSTD_createDCtx_advanced, which are how memory is counted and
@@ -101,43 +101,55 @@ class ZstdStage final : public Stage {
   Step decode(Bytes in, std::span<std::byte> out) override {
     Step step;
     while (step.error == Errc::none && step.made < out.size()) {
-      if (magic_size_ < magic_.size()) {
+      if (head_size_ < kMagic) {
         if (step.used == in.size()) break;
         take_magic(in, step);
-        if (magic_size_ < magic_.size()) continue;
+        if (head_size_ < kMagic) continue;
         std::size_t fed = 0;
-        step.error = run(magic_, fed, out, step);
-        SLUICE_CHECK(step.error != Errc::none || fed == magic_.size());
+        step.error = run(Bytes(head_).first(kMagic), fed, out, step);
+        SLUICE_CHECK(step.error != Errc::none || fed == kMagic);
         continue;
       }
       const std::size_t used = step.used, made = step.made;
-      step.error = run(in, step.used, out, step);
+      const bool in_head = head_size_ < head_.size();
+      step.error =
+          run(in_head ? in.first(std::min(used + 1, in.size())) : in, step.used, out, step);
       if (step.used == used && step.made == made) break;
+      if (in_head && step.used != used) head_[head_size_++] = in[used];
+      frame_made_ += step.made - made;
+      if (frame_ended_) end_frame(step);
     }
     return step;
   }
-  bool at_end() const override { return frames_ && magic_size_ == 0; }
+  bool at_end() const override { return frames_ && head_size_ == 0; }
   void reset() noexcept override {
     ZSTD_DCtx_reset(context_, ZSTD_reset_session_only);
-    magic_size_ = 0;
-    frames_ = false;
+    head_size_ = 0;
+    frame_made_ = 0;
+    frame_ended_ = frames_ = false;
   }
   std::size_t memory() const override { return memory_.bytes(); }
 
  private:
+  // RFC 8878 section 3.1.1: the magic number, and a head of up to 14 bytes. They are fed one by
+  // one: where the library gets more with the last of them, it looks for a frame that is whole at
+  // the beginning of what it got, as if no part of the head had come before; and what is there can
+  // be made to look like one.
+  static constexpr std::size_t kMagic = 4, kMostHead = 14;
+
   // The first bytes of a frame. Read here, because what the library was built with may understand
   // formats from before the RFC as well.
   void take_magic(Bytes in, Step& step) {
     const unsigned byte = std::to_integer<unsigned>(in[step.used]);
-    constexpr std::array<unsigned, 4> kFrame = {0x28, 0xb5, 0x2f, 0xfd};
-    constexpr std::array<unsigned, 4> kSkipped = {0x50, 0x2a, 0x4d, 0x18};
-    if (magic_size_ == 0) is_skipped_ = byte >> 4 == 5;
-    const unsigned want = is_skipped_ ? kSkipped[magic_size_] : kFrame[magic_size_];
-    if (byte != want && !(is_skipped_ && magic_size_ == 0)) {
+    constexpr std::array<unsigned, kMagic> kFrame = {0x28, 0xb5, 0x2f, 0xfd};
+    constexpr std::array<unsigned, kMagic> kSkipped = {0x50, 0x2a, 0x4d, 0x18};
+    if (head_size_ == 0) is_skipped_ = byte >> 4 == 5;
+    const unsigned want = is_skipped_ ? kSkipped[head_size_] : kFrame[head_size_];
+    if (byte != want && !(is_skipped_ && head_size_ == 0)) {
       step.error = Errc::http_bad_content_coding;
       return;
     }
-    magic_[magic_size_++] = in[step.used++];
+    head_[head_size_++] = in[step.used++];
   }
 
   Errc run(Bytes in, std::size_t& used, std::span<std::byte> out, Step& step) {
@@ -149,18 +161,29 @@ class ZstdStage final : public Stage {
     if (ZSTD_isError(left)) {
       return is_memory(left) ? Errc::out_of_memory : Errc::http_bad_content_coding;
     }
-    if (left == 0) {
-      frames_ = true;
-      magic_size_ = 0;
-    }
+    frame_ended_ = left == 0;
     return Errc::none;
+  }
+
+  // The size that a head says is compared here: in a stream the library does so only where the last
+  // block is not empty. For a frame to be skipped it is 0.
+  void end_frame(Step& step) {
+    const unsigned long long size = ZSTD_getFrameContentSize(head_.data(), head_size_);
+    if (size != ZSTD_CONTENTSIZE_UNKNOWN && size != frame_made_) {
+      step.error = Errc::http_bad_content_coding;
+    }
+    frames_ = true;
+    head_size_ = 0;
+    frame_made_ = 0;
+    frame_ended_ = false;
   }
 
   Memory memory_;
   ZSTD_DCtx* context_ = nullptr;
-  std::array<std::byte, 4> magic_{};
-  std::size_t magic_size_ = 0;
-  bool is_skipped_ = false, frames_ = false;
+  std::array<std::byte, kMagic + kMostHead> head_{};
+  std::size_t head_size_ = 0;  // so far
+  std::uint64_t frame_made_ = 0;
+  bool is_skipped_ = false, frame_ended_ = false, frames_ = false;
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 // RFC 9110 sections 8.4 and 12.5.3. Layer: proto. No I/O. Thread: any.
 #include "proto/http/coding_rules.hpp"
 
+#include <algorithm>
+
 #include "proto/http/head.hpp"
 #include "proto/http/quality.hpp"
 #include "proto/http/token.hpp"
@@ -92,8 +94,17 @@ NotCoded judge(const AnswerFacts& facts, const CodingRules& rules) {
   if (says(facts.cache_control, "no-transform")) return NotCoded::no_transform;
   if (facts.has_digest) return NotCoded::digest;
   if (!is_compressible(facts.content_type, rules.types)) return NotCoded::type;
-  if (facts.size && *facts.size < rules.least_bytes) return NotCoded::size;
+  const auto least = std::max<std::uint64_t>(rules.least_bytes, 1);  // nothing does not shrink
+  if (facts.size && *facts.size < least) return NotCoded::size;
   return NotCoded::coded;
+}
+
+// The same of the whole of which the answer is a part, as far as is known.
+bool whole_is_coded(AnswerFacts facts, const CodingRules& rules) {
+  facts.status = 200;
+  facts.has_content_range = false;
+  facts.size.reset();
+  return judge(facts, rules) == NotCoded::coded;
 }
 
 }  // namespace
@@ -131,8 +142,13 @@ bool is_compressible(std::string_view content_type, std::span<const std::string_
 CodingVerdict coding_for(const AnswerFacts& facts, const CodingRules& rules) {
   CodingVerdict verdict;
   verdict.why = judge(facts, rules);
-  if (verdict.why != NotCoded::coded || rules.offered.empty()) {
+  if (rules.offered.empty()) {
     if (verdict.why == NotCoded::coded) verdict.why = NotCoded::not_accepted;
+    return verdict;
+  }
+  if (verdict.why != NotCoded::coded) {
+    // RFC 9110 section 15.3.7: a part has the Vary that the whole would have.
+    verdict.vary = facts.status == 206 && whole_is_coded(facts, rules);
     return verdict;
   }
   verdict.vary = true;

@@ -33,7 +33,7 @@ struct CodingRules {
   std::span<const ContentCoding> offered = kOffered;
   std::span<const std::string_view> types = compressible_types();
   // Content that is known to be shorter stays as it is: below this an answer is one packet with or
-  // without coding.
+  // without coding. An empty one stays in any case.
   std::uint64_t least_bytes = 1024;
   // True: also what may hold secrets over TLS (`secret` below).
   bool secrets = false;
@@ -71,7 +71,7 @@ enum class NotCoded : std::uint8_t {
   no_transform,  // Cache-Control
   digest,
   type,    // does not shrink, or is not said
-  size,    // shorter than least_bytes
+  size,    // shorter than least_bytes, or empty
   secret,  // over TLS, with Set-Cookie or Authorization: the length of what is compressed tells
            // about secrets beside what an attacker can put into it (BREACH)
   not_accepted,  // nothing that is offered
@@ -82,7 +82,8 @@ enum class NotCoded : std::uint8_t {
 // With a coding other than identity the caller sets Content-Encoding, takes Content-Length and
 // Accept-Ranges off, and weakens the ETag (weaken_etag). With `vary` it adds Vary: Accept-Encoding
 // (needs_vary), coded or not: another request gets something else. A 304 gets both as the 200 would
-// have: call this with status 200 and the type of the representation, where they are known.
+// have: call this with status 200 and the type of the representation, where they are known. A 206
+// is never coded, but has the Vary of the whole (RFC 9110 section 15.3.7); its ETag stays.
 struct CodingVerdict {
   ContentCoding coding = ContentCoding::identity;
   NotCoded why = NotCoded::coded;

@@ -43,6 +43,28 @@ const std::string kZstdSum = from_hex(
     "02cb9a79ed");
 const std::string kSkipped = from_hex("532a4d1803000000616263");
 
+// A frame of 6,477 bytes in two stored blocks. Its head, which ends with 50 2a 4d 18, looks like a
+// frame to be skipped of its own; whoever skips that comes to a frame inside of the second block,
+// and then to one that is to be skipped up to the end.
+std::string frame_in_disguise(std::string& content) {
+  constexpr std::size_t kSize = 0x184d + 256, kFirst = 5, kSecond = kSize - kFirst, kHidden = 33;
+  const auto block = [](std::size_t size, bool last) {
+    const std::size_t head = size << 3 | std::size_t{last};
+    return std::string{static_cast<char>(head), static_cast<char>(head >> 8),
+                       static_cast<char>(head >> 16)};
+  };
+  const auto four = [](std::size_t size) {
+    return std::string{static_cast<char>(size), static_cast<char>(size >> 8), 0, 0};
+  };
+  const std::string first = std::string("\0abcd", kFirst);
+  std::string second = std::string(kHidden, 'x') + kZstd + from_hex("502a4d18");
+  second += four(kSecond - second.size() - 4);
+  second.resize(kSecond, 'y');
+  content = first + second;
+  return from_hex("28b52ffd502a4d18") + block(kFirst, false) + first + block(kSecond, true) +
+         second;
+}
+
 // The same verdict at every cut in two, byte by byte, and with little room.
 Decoded at_every_cut(const Codings& codings, const std::string& coded,
                      const DecoderLimits& limits = {}) {
@@ -134,6 +156,12 @@ TEST(Decoders, WhatOthersMadeAndWhatIsRefused) {
       {"zstd, a frame to be skipped is cut", zstd, kZstd + kSkipped.substr(0, 9), kCut},
       {"zstd 0.7", zstd, with(kZstd, 0, '\x27'), kBad},
       {"zstd 0.6", zstd, with(kZstd, 0, '\x26'), kBad},
+      {"zstd, its size is right, behind it an empty block", zstd,
+       from_hex("28b52ffd2003180000616263010000"), kGood, "abc"},
+      {"zstd, its size is wrong, behind it an empty block", zstd,
+       from_hex("28b52ffd2004180000616263010000"), kBad},
+      {"zstd, a size and nothing but an empty block", zstd, from_hex("28b52ffd2040010000"), kBad},
+      {"zstd, its size is wrong", zstd, from_hex("28b52ffd2004190000616263"), kBad},
       {"zstd with a dictionary", zstd, from_hex("28b52ffd01580102030400000100"), kBad},
       {"zstd, a window of 8 MiB", zstd, from_hex("28b52ffd0068010000"), kGood},
       {"zstd, a window of 9 MiB", zstd, from_hex("28b52ffd0069010000"), kBad},
@@ -147,6 +175,15 @@ TEST(Decoders, WhatOthersMadeAndWhatIsRefused) {
       EXPECT_EQ(got.text, c.text);
     }
   }
+}
+
+// What the library is given at once must not decide what it takes for the beginning of a frame.
+TEST(Decoders, AZstdFrameWhoseHeadLooksLikeAnother) {
+  std::string content;
+  const std::string frame = frame_in_disguise(content);
+  EXPECT_EQ(at_every_cut({zstd}, frame), (Decoded{content, {}}));
+  EXPECT_EQ(at_every_cut({zstd}, kZstd + frame + kZstd),
+            (Decoded{std::string(kHello) + content + std::string(kHello), {}}));
 }
 
 TEST(Decoders, NothingAtAllIsEmpty) {
@@ -286,6 +323,73 @@ TEST(Decoders, WhatIsBetweenIsBounded) {
   EXPECT_EQ(decoded({gzip, br}, packed, 1 << 20, 1000, {1 << 30, 200, 1 << 20}).error,
             Errc::http_coding_too_large);
   EXPECT_EQ(decoded({gzip, br}, packed, 1 << 20, 1000, {1 << 30, 0, 0}), Decoded{});
+}
+
+// What makes nothing of very much: a name without end, members and frames of nothing, frames to be
+// skipped.
+TEST(Decoders, WhatComesIsBounded) {
+  const std::string name = from_hex("1f8b0808000000000203") + std::string(2'000'000, 'n');
+  const auto many = [](const std::string& piece) {
+    std::string all;
+    while (all.size() < 2'000'000) all += piece;
+    return all;
+  };
+  struct Case {
+    const char* what;
+    ContentCoding coding;
+    std::string bytes;
+  };
+  const Case cases[] = {
+      {"a name", gzip, name},
+      {"members", gzip, many(encoded(gzip, ""))},
+      {"frames", zstd, many(encoded(zstd, ""))},
+      {"frames to be skipped", zstd, many(kSkipped)},
+      {"one to be skipped", zstd, from_hex("502a4d18ffffffff") + std::string(2'000'000, 's')},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    for (const std::size_t in : {100u, 1u << 22}) {
+      for (const DecoderLimits& limits :
+           {DecoderLimits{1 << 20, 0, 0}, DecoderLimits{1 << 20, 200, 1 << 20}}) {
+        EXPECT_EQ(decoded({c.coding}, c.bytes, in, 5000, limits).error,
+                  Errc::http_coding_too_large);
+      }
+      EXPECT_NE(decoded({c.coding}, c.bytes, in, 5000, {2'000'000, 200, 1 << 20}).error,
+                Errc::http_coding_too_large);
+    }
+  }
+  // What cannot shrink grows a little, and may.
+  for (const ContentCoding coding : kMade) {
+    const std::string text = noise(1'000'000, 11);
+    EXPECT_EQ(decoded({coding}, encoded(coding, text), 777, 5000, {text.size(), 200, 0}),
+              (Decoded{text, {}}));
+  }
+}
+
+// Who goes on after an error gets the error, and nothing else.
+TEST(Decoders, ErrorsStay) {
+  std::vector<std::byte> room(10'000);
+  for (const ContentCoding coding : {gzip, deflate, br, zstd}) {
+    SCOPED_TRACE(name_of(coding));
+    const std::string text = prose(5000, 12);
+    const std::string packed = coding == deflate ? encoded(gzip, text) : encoded(coding, text);
+    auto decoder = Decoder::make(Codings{coding}, {1000, 0, 0});
+    const Errc error =
+        coding == deflate ? Errc::http_bad_content_coding : Errc::http_coding_too_large;
+    Bytes left = as_bytes(packed);
+    for (int i = 0; i < 3; ++i) {
+      const auto step = decoder->decode(left, true, room);
+      EXPECT_EQ(step.error, error) << i;
+      EXPECT_LE(step.made, i == 0 ? 1001u : 0u) << i;
+      left = left.subspan(step.used);
+    }
+    decoder->reset({});
+    EXPECT_EQ(decode(*decoder, packed.substr(0, packed.size() - 1)).error,
+              coding == deflate ? Errc::http_bad_content_coding : Errc::http_coding_truncated);
+    EXPECT_NE(decoder->decode(as_bytes(packed).last(1), true, room).error, Errc::none);
+    decoder->reset({});
+    EXPECT_EQ(decode(*decoder, "").error, Errc::none);
+  }
 }
 
 TEST(Decoders, ResetForgets) {

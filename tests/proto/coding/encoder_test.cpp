@@ -114,6 +114,31 @@ TEST(Encoders, FlushedIsReadable) {
   }
 }
 
+// The libraries take other ways at other levels.
+TEST(Encoders, FlushedIsReadableAtEveryLevel) {
+  std::vector<std::byte> room(1 << 16);
+  for (const ContentCoding coding : kMade) {
+    for (int level = coding == ContentCoding::br ? 0 : 1; level <= 19; ++level) {
+      if (!Encoder::can_make(coding, {level, 0})) break;
+      SCOPED_TRACE(testing::Message() << name_of(coding) << ' ' << level);
+      for (const std::size_t out : {1u, 4096u}) {
+        auto encoder = Encoder::make(coding, {level, 0});
+        auto decoder = Decoder::make(std::vector{coding}, {});
+        for (unsigned i = 0; i < 5; ++i) {
+          const std::string text = i == 3 ? noise(171, i) : prose(i * i * 131, i);
+          std::string packed, again;
+          ASSERT_EQ(encode(*encoder, text, Until::flushed, packed, 100, out), Errc::none);
+          ASSERT_EQ(encode(*encoder, "", Until::flushed, again, 1, out), Errc::none);
+          EXPECT_EQ(again, "") << i;
+          const auto step = decoder->decode(as_bytes(packed), false, room);
+          ASSERT_TRUE(step.done && step.error == Errc::none) << i;
+          EXPECT_EQ(as_text(Bytes(room).first(step.made)), text) << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(Encoders, AfterTheEndNothingComes) {
   for (const ContentCoding coding : kMade) {
     auto encoder = Encoder::make(coding);
@@ -121,6 +146,11 @@ TEST(Encoders, AfterTheEndNothingComes) {
     ASSERT_EQ(encode(*encoder, "text", Until::finished, packed), Errc::none);
     ASSERT_EQ(encode(*encoder, "", Until::finished, more), Errc::none);
     EXPECT_EQ(more, "") << name_of(coding);
+    // Nor of what is given nevertheless.
+    std::vector<std::byte> room(100);
+    const auto step = encoder->encode(as_bytes(std::string_view("more")), Until::finished, room);
+    EXPECT_TRUE(step.done && step.used == 0 && step.made == 0) << name_of(coding);
+    EXPECT_EQ(step.error, Errc::none) << name_of(coding);
   }
 }
 

@@ -90,7 +90,15 @@ TEST(CodingRules, WhichAnswersAreCoded) {
       {"101", [](auto& f) { f.status = 101; }, not_for(NotCoded::status)},
       {"204", [](auto& f) { f.status = 204; }, not_for(NotCoded::status)},
       {"205", [](auto& f) { f.status = 205; }, not_for(NotCoded::status)},
-      {"206", [](auto& f) { f.status = 206; }, not_for(NotCoded::status)},
+      {"a part has the Vary of the whole", [](auto& f) { f.status = 206; },
+       varies(NotCoded::status)},
+      {"a small part, too",
+       [](auto& f) { f.status = 206, f.size = 10, f.has_content_range = true; },
+       varies(NotCoded::status)},
+      {"a part of an image", [](auto& f) { f.status = 206, f.content_type = "image/png"; },
+       not_for(NotCoded::status)},
+      {"a part of what is coded", [](auto& f) { f.status = 206, f.has_content_encoding = true; },
+       not_for(NotCoded::status)},
       {"304", [](auto& f) { f.status = 304; }, not_for(NotCoded::status)},
       {"CONNECT 200", [](auto& f) { f.connect = true; }, not_for(NotCoded::status)},
       {"CONNECT 404", [](auto& f) { f.connect = true, f.status = 404; }, coded},
@@ -144,6 +152,13 @@ TEST(CodingRules, WhatTheOwnerSays) {
   rules = {};
   rules.least_bytes = 20'001;
   EXPECT_EQ(coding_for(page(), rules).why, NotCoded::size);
+  rules.least_bytes = 0;
+  AnswerFacts small = page();
+  small.size = 1;
+  EXPECT_EQ(coding_for(small, rules).coding, zstd);
+  small.size = 0;
+  EXPECT_EQ(coding_for(small, rules), (CodingVerdict{identity, NotCoded::size, false}))
+      << "nothing does not shrink";
   rules = {};
   rules.secrets = true;
   AnswerFacts secret = page();
