@@ -447,8 +447,8 @@ void AnswerCoder::advance() {
       if (!encode(piece, Until::taken)) return;
     }
     if (at_ == body_.size()) {
-      body_ = {};
       end_stream(exchange, {});
+      body_ = {};
     } else if (!full_) {
       next_turn(&AnswerCoder::advance);
     }

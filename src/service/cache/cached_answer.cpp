@@ -298,6 +298,7 @@ void give(core::Exchange& exchange, const CachedRef& kept, bool selects, bool is
   core::Answer& answer = exchange.answer;
   answer.status = kept->status;
   answer.has_date = true;
+  if (kept->uncoded) answer.set_extras().uncoded = true;
   std::vector<ByteRange> ranges;
   http::RangeVerdict range = http::RangeVerdict::whole;
   if (selects && kept->status == 200) {

@@ -73,6 +73,7 @@ struct CachedAnswer {
   std::uint64_t hash = 0;
   int status = 200;
   bool is_public = false, by_rule = false;
+  bool uncoded = false;  // it goes without a content coding
   std::string type;
   std::string fields, fields_not_modified;  // complete lines; of a 200, of its 304
   base::SharedBytes body;

@@ -122,6 +122,23 @@ TEST_P(CodedForms, OfTheResponseCache) {
   }
 }
 
+TEST_P(CodedForms, OfTheResponseCacheAreNoneWhereTheHandlerSaysNo) {
+  answer = [&](const HttpRequest&, HttpResponse& response) {
+    response.content_type("text/plain")
+        .content_text(lines(4'000))
+        .content_coding(false)
+        .cache(Cache::until_invalidated);
+  };
+  Running running = start();
+  for (int i = 0; i < 3; ++i) {
+    const HttpReply reply = get("/", "gzip");
+    EXPECT_FALSE(reply.has("Content-Encoding"));
+    EXPECT_EQ(reply.body, lines(4'000));
+    const std::string tag(reply.field("ETag"));
+    EXPECT_EQ(get("/", "gzip", "If-None-Match: " + tag + "\r\n").field("ETag"), tag);
+  }
+}
+
 TEST_P(CodedForms, WithoutRoomAreMadeEachTime) {
   server.content_coding.variant_bytes = 0;
   answer = [&](const HttpRequest&, HttpResponse& response) {
