@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   Server server;
   server.port = 0;
   server.engine = argv[1] == std::string_view("uring") ? EngineKind::uring : EngineKind::epoll;
-  server.shards = 2;
+  server.shards = 1;  // each has memory of its own
   server.limits.body_bytes = 256 << 10;
   server.content_coding.enabled = server.content_coding.decode_requests = true;
   const auto size_of = [](const HttpRequest& request) {

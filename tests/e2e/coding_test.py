@@ -58,7 +58,7 @@ class Peak:
         self.grown = max(self.most, anonymous_kib(self.pid)) - self.first
 
 
-class Codings(unittest.TestCase):
+class Serving(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.server = Program("e2e_coding_server", served.ENGINE)
@@ -77,6 +77,8 @@ class Codings(unittest.TestCase):
         return self.curl("/size", "--data-binary", "@-", "-H", f"Content-Encoding: {coding}",
                          stdin=body)
 
+
+class Codings(Serving):
     def test_answers(self):
         for kind in ("text", "stream"):
             for size in (1500, 60_000, 5_000_000):
@@ -110,6 +112,10 @@ class Codings(unittest.TestCase):
         answer = self.post(text, "lzma")
         self.assertEqual((answer.status, answer.fields["accept-encoding"]),
                          (415, "gzip, deflate, br, zstd"), answer)
+
+
+class Bombs(Serving):
+    """On a server that has done nothing else: no memory that others have left is used again."""
 
     def allowed(self):
         # Shadows are reserved by the terabyte.
