@@ -100,7 +100,10 @@ TEST_P(CodedAnswers, StayAsTheyAreWhereTheyMust) {
     const HttpReply reply = get("/" + std::to_string(i), "gzip, br, zstd");
     EXPECT_TRUE(reply.complete) << cases[i].what;
     EXPECT_TRUE(reply.field("Content-Encoding").empty() || i == 3) << cases[i].what;
-    EXPECT_FALSE(reply.has("Vary")) << cases[i].what;
+    // The whole of a range might have been coded.
+    if (reply.status != 206) {
+      EXPECT_FALSE(reply.has("Vary")) << cases[i].what;
+    }
     EXPECT_EQ(reply.body, cases[i].has_body ? lines(2'000) : "") << cases[i].what;
   }
 }

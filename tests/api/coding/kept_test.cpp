@@ -104,7 +104,9 @@ TEST_P(CodedForms, OfTheResponseCache) {
         EXPECT_TRUE(reply.field("ETag").starts_with("W/"));
         EXPECT_EQ(reply.count("Vary"), 1u);
         // Once it has been made its length is known.
-        if (i == 2) EXPECT_TRUE(reply.has("Content-Length")) << target;
+        if (i == 2) {
+          EXPECT_TRUE(reply.has("Content-Length")) << target;
+        }
       }
     }
     EXPECT_EQ(runs, run);

@@ -186,7 +186,9 @@ TEST_P(CodedStreams, OfAProducerAreFlushedWhileItWaits) {
     auto step = std::make_shared<int>(0);
     response.content_type("text/plain")
         .content_producer([&gate, step](std::span<std::byte> room) -> Result<std::size_t> {
-          if (++*step == 2) EXPECT_TRUE(gate.wait());
+          if (++*step == 2) {
+            EXPECT_TRUE(gate.wait());
+          }
           if (*step == 3) return std::size_t{0};
           room[0] = std::byte{'x'};
           return std::size_t{1};
