@@ -143,7 +143,7 @@ TEST_P(CodedRequests, AreStreamed) {
                                body.resume();
                              });
                            },
-                           {.body_mode = BodyMode::stream}));
+                           {.body_mode = BodyMode::stream, .body_bytes = {}}));
   Running running = start();
   const HttpReply reply = post("/stream", "gzip", coded(text, "gzip"));
   EXPECT_EQ(reply.status, 200);
