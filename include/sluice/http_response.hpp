@@ -69,6 +69,7 @@ class SLUICE_API ResponseBase {
   void set_range(std::optional<std::uint64_t> first, std::optional<std::uint64_t> last,
                  std::optional<std::uint64_t> length);
   void set_cache(Cache policy, std::chrono::milliseconds ttl);
+  void set_coding(bool wanted);
 
   core::Exchange* exchange_;
 };
@@ -142,6 +143,8 @@ class ResponseSetters : public ResponseBase {
   Self& cache(Cache policy, std::chrono::milliseconds ttl = {}) {
     return set_cache(policy, ttl), self();
   }
+  // False: this answer goes as it is, whatever Settings::content_coding says.
+  Self& content_coding(bool wanted) { return set_coding(wanted), self(); }
 
  protected:
   using ResponseBase::ResponseBase;

@@ -160,6 +160,7 @@ struct Settings {
   std::shared_ptr<ApiKeyManager> api_key_manager;  // null: nobody is asked for an API key
   // At most 32. A rule that is the same after a change, or at the next start, goes on counting.
   std::vector<RateRule> rate_limits;
+  ContentCodingOptions content_coding;
   ResponseCacheOptions response_cache;
   std::vector<CacheRule> cache_rules;  // at most 64; the longest path decides
   Dispatch dispatch = Dispatch::inline_;
@@ -312,10 +313,10 @@ class SLUICE_API Server : public Settings {
   // shard has them, or after a second when a handler holds one, which has them when it ends. What
   // is under way goes on as it began: a timer that runs, a message that has begun, a request that
   // authentication, API keys or rate_limits have begun with. May change: limits, timeouts, options,
-  // queue_options, extensions, heartbeat, security_options, url_groups (of the same names),
-  // request_queue, fine_tune.queue_length (not the listen backlog), handler_limit, log_file (its
-  // file is opened anew; not whether there is one), and docs/adr/0021: authentication (its keys are
-  // read again), api_key_manager, rate_limits (a rule that is the same goes on counting),
+  // queue_options, extensions, content_coding, heartbeat, security_options, url_groups (of the same
+  // names), request_queue, fine_tune.queue_length (not the listen backlog), handler_limit, log_file
+  // (its file is opened anew; not whether there is one), and docs/adr/0021: authentication (its
+  // keys are read again), api_key_manager, rate_limits (a rule that is the same goes on counting),
   // response_cache, cache_rules. ssl_options too, and those of prefixes (unless on_before_binding
   // is set): all their files are read again, and hold for those who connect from then on. Before a
   // start everything may. Errors: bad_setting, naming the setting, also one that needs a restart;

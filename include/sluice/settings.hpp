@@ -261,6 +261,38 @@ struct WatchDog {
   friend bool operator==(const WatchDog&, const WatchDog&) = default;
 };
 
+// Content codings (RFC 9110 section 8.4) on the way: gzip, br, zstd. `enabled`: what handlers,
+// files in memory and the response cache answer is coded for clients that accept it; never an
+// answer with a Content-Encoding, a Content-Range, a digest or `no-transform`, nor one that says no
+// (HttpResponse::content_coding). Its strong ETag becomes a weak one, and Vary says what decided.
+// docs/adr/0032 has the rules.
+struct ContentCodingOptions {
+  bool enabled = false;
+  // Which of `zstd`, `br`, `gzip` are made; where the client likes several the same, the first.
+  std::vector<std::string> codings{"zstd", "br", "gzip"};
+  // Media types: `text/html`, `text/*`, `*/*+json`; with `!` in front one that is left out. Empty:
+  // text, scripts, JSON, XML and other kinds that shrink, but no event streams: each one that is
+  // open would keep an encoder.
+  std::vector<std::string> types;
+  std::size_t least_bytes = 1024;  // a body that is known to be shorter goes as it is
+  // Over TLS also answers with Set-Cookie and those to requests with Authorization. The length of
+  // what is compressed tells about secrets beside what an attacker can put in (BREACH).
+  bool secrets_over_tls = false;
+  // Of each shard, at least 4 MiB: what encoders of answers under way take (gzip 0.3 MiB, zstd 1.2,
+  // br 3.1). Over: an answer goes as it is.
+  std::size_t encoder_bytes = 32 << 20;
+  // Of each shard: coded forms of files and of answers in the response cache, which are made once
+  // and kept as long as those. Over: they are made each time.
+  std::size_t variant_bytes = 16 << 20;
+  // Bodies of requests are undone (gzip, deflate, br, zstd, two in a row at most) before handlers
+  // and uploads see them: Content-Encoding and Content-Length are gone then, and limits.body_bytes
+  // counts what comes out, at most 200 times what came from 1 MiB on (over: 413). What is damaged
+  // gets 400, what is not known 415. Off: bodies come as they are. What is forwarded always does.
+  bool decode_requests = false;
+
+  friend bool operator==(const ContentCodingOptions&, const ContentCodingOptions&) = default;
+};
+
 // What goes with one prefix.
 struct PrefixOptions {
   std::string url_group = {};  // whose properties its requests have; empty: the server's own

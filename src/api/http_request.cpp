@@ -150,6 +150,7 @@ std::string_view HttpRequest::content_type() const {
 
 std::optional<std::uint64_t> HttpRequest::content_length() const {
   if (exchange_->head.body != http::BodyKind::length) return std::nullopt;
+  if (exchange_->codings && exchange_->codings->body) return std::nullopt;  // of other bytes
   return exchange_->head.content_length;
 }
 

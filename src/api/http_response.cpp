@@ -119,6 +119,10 @@ void ResponseBase::set_cache(Cache policy, std::chrono::milliseconds ttl) {
                                              : std::chrono::milliseconds(0);
 }
 
+void ResponseBase::set_coding(bool wanted) {
+  if (exchange_) exchange_->answer.set_extras().uncoded = !wanted;
+}
+
 // --- Later ---------------------------------------------------------------------------------------
 
 Reply HttpResponse::defer() {

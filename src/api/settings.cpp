@@ -9,6 +9,7 @@
 
 #include "api/ssl_wish.hpp"
 #include "api/urls.hpp"
+#include "core/coding_policy.hpp"
 #include "io/resolver.hpp"
 #include "proto/http/token.hpp"
 #include "service/api_keys/key_step.hpp"
@@ -57,7 +58,52 @@ Result<void> check_deflate(const PerMessageDeflate& settings) {
   return {};
 }
 
+Result<void> check_codings(const ContentCodingOptions& settings) {
+  if (settings.codings.empty()) return bad("content_coding.codings", "must name at least one");
+  std::set<std::string_view> names;
+  for (const std::string& name : settings.codings) {
+    if (!is_content_coding(name)) {
+      return bad("content_coding.codings", "has \"" + name + "\": it takes zstd, br and gzip");
+    }
+    if (!names.insert(name).second) {
+      return bad("content_coding.codings", "has \"" + name + "\" twice");
+    }
+  }
+  for (const std::string& type : settings.types) {
+    if (!is_type_pattern(type)) {
+      return bad("content_coding.types", "has \"" + type + "\", which is no media type");
+    }
+  }
+  if (settings.encoder_bytes < kLeastEncoderBytes) {
+    return bad("content_coding.encoder_bytes", "must be at least 4 MiB");
+  }
+  return {};
+}
+
+std::shared_ptr<const core::CodingPolicy> policy_of(const ContentCodingOptions& settings) {
+  if (!settings.enabled) return nullptr;
+  auto policy = std::make_shared<core::CodingPolicy>();
+  for (const std::string& name : settings.codings) {
+    policy->offered.push_back(*http::find_coding(name));
+  }
+  policy->types = settings.types;
+  policy->patterns.assign(policy->types.begin(), policy->types.end());
+  policy->rules.offered = policy->offered;
+  if (!policy->patterns.empty()) policy->rules.types = policy->patterns;
+  policy->rules.least_bytes = settings.least_bytes;
+  policy->rules.secrets = settings.secrets_over_tls;
+  policy->encoder_bytes = settings.encoder_bytes;
+  policy->variant_bytes = settings.variant_bytes;
+  return policy;
+}
+
 }  // namespace
+
+bool is_content_coding(std::string_view name) {
+  return name == "zstd" || name == "br" || name == "gzip";
+}
+
+bool is_type_pattern(std::string_view text) { return http::is_type_pattern(text); }
 
 Result<void> check_settings(const Settings& settings) {
   const FineTune& tune = settings.fine_tune;
@@ -109,6 +155,7 @@ Result<void> check_settings(const Settings& settings) {
     return bad("http_upload_files.save_directory", "must be a folder for stream_type `file`");
   }
   if (auto good = check_deflate(settings.extensions.permessage_deflate); !good) return good;
+  if (auto good = check_codings(settings.content_coding); !good) return good;
   std::set<std::string_view> names;
   for (const auto& protocol : settings.protocols.list()) {
     if (!http::is_token(protocol.name)) {
@@ -212,6 +259,8 @@ core::SessionSettings session_settings(const Settings& settings) {
   in_force.heartbeat = settings.heartbeat;
   in_force.queue = settings.queue_options;
   in_force.extensions = settings.extensions;
+  in_force.codings = policy_of(settings.content_coding);
+  in_force.decodes_bodies = settings.content_coding.decode_requests;
   in_force.asynchronous = settings.asynchronous;
   in_force.security = settings.security_options;
   in_force.dispatch = settings.dispatch;

@@ -26,6 +26,12 @@ Result<void> check_network(std::string_view text);
 Result<void> check_name_server(const std::string& server);
 Result<void> check_authentication(const Authentication& settings);
 
+// Of ContentCodingOptions: what may stand in `codings` and in `types`.
+bool is_content_coding(std::string_view name);
+bool is_type_pattern(std::string_view text);
+// One encoder of each kind, and of some a second one.
+inline constexpr std::size_t kLeastEncoderBytes = std::size_t{4} << 20;
+
 // What stands in a file of mode 0600, without line ends behind it. Errors name the file.
 Result<std::string> read_secret(const std::string& file);
 

@@ -20,6 +20,7 @@ void copy(const From& from, To& to) {
   to.options = from.options;
   to.queue_options = from.queue_options;
   to.extensions = from.extensions;
+  to.content_coding = from.content_coding;
   to.security_options = from.security_options;
   to.request_queue = from.request_queue;
   to.tcp_keep_alive = from.tcp_keep_alive;

@@ -41,6 +41,7 @@ struct ServerSettings {
   Options options;
   QueueOptions queue_options;
   Extensions extensions;
+  ContentCodingOptions content_coding;
   SecurityOptions security_options;
   std::vector<NamedUrlGroup> url_groups;
   RequestQueueOptions request_queue;

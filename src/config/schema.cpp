@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "api/settings.hpp"
 #include "api/ssl_wish.hpp"
 #include "api/urls.hpp"
 #include "config/access_rows.hpp"
@@ -53,6 +54,7 @@ std::vector<Row<Configuration>> server_rows() {
   const Table<C, server, &S::queue_options> levels{"queue_options"};
   const Table<C, server, &S::extensions, &Extensions::permessage_deflate> deflate{
       "extensions.permessage_deflate"};
+  const Table<C, server, &S::content_coding> coding{"content_coding"};
   const Table<C, server, &S::security_options> security{"security_options"};
   const Table<C, server, &S::request_queue> queue{"request_queue"};
   const Table<C, server, &S::tcp_keep_alive> keep_alive{"tcp_keep_alive"};
@@ -176,6 +178,16 @@ std::vector<Row<Configuration>> server_rows() {
       deflate.number<&PerMessageDeflate::level>("level", 1, 9),
       deflate.number<&PerMessageDeflate::memory_level>("memory_level", 1, 9),
       deflate.size<&PerMessageDeflate::threshold>("threshold", 0, kMost),
+
+      coding.flag<&ContentCodingOptions::enabled>("enabled"),
+      coding.list<&ContentCodingOptions::codings>("codings", is_content_coding),
+      coding.list<&ContentCodingOptions::types>("types", is_type_pattern),
+      coding.size<&ContentCodingOptions::least_bytes>("least_bytes", 0, kMost),
+      coding.flag<&ContentCodingOptions::secrets_over_tls>("secrets_over_tls"),
+      coding.size<&ContentCodingOptions::encoder_bytes>("encoder_bytes", api::kLeastEncoderBytes,
+                                                        kMost),
+      coding.size<&ContentCodingOptions::variant_bytes>("variant_bytes", 0, kMost),
+      coding.flag<&ContentCodingOptions::decode_requests>("decode_requests"),
 
       serve.text<&ServeSettings::echo>("echo", is_path),
       serve.text<&ServeSettings::broadcast>("broadcast", is_path),

@@ -151,6 +151,16 @@ std::string is_name(std::string_view text) {
   return text.empty() || has_control(text) ? "write a name" : "";
 }
 
+std::string is_content_coding(std::string_view text) {
+  return api::is_content_coding(text) ? "" : "write \"zstd\", \"br\" or \"gzip\"";
+}
+
+std::string is_type_pattern(std::string_view text) {
+  if (api::is_type_pattern(text)) return {};
+  return "write a media type such as \"text/html\", \"text/*\" or \"*/*+json\"; \"!\" in front "
+         "leaves it out";
+}
+
 std::string is_policy(std::string_view text) {
   if (!text.empty() && text.size() <= 32 && is_of(text, "-_.")) return {};
   return "write 1 to 32 letters, digits, -, _ or .";

@@ -31,6 +31,8 @@ std::string is_name(std::string_view text);    // of a URL group
 std::string is_upstream(std::string_view text);
 std::string is_network(std::string_view text);
 std::string is_name_server(std::string_view text);
-std::string is_policy(std::string_view text);  // the name of a rate limit
+std::string is_content_coding(std::string_view text);
+std::string is_type_pattern(std::string_view text);  // of media types
+std::string is_policy(std::string_view text);        // the name of a rate limit
 
 }  // namespace sluice::config

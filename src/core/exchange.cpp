@@ -2,6 +2,8 @@
 #include "core/exchange.hpp"
 
 #include "base/check.hpp"
+#include "core/answer_coder.hpp"
+#include "core/body_decoder.hpp"
 #include "core/connection.hpp"
 #include "core/dispatcher.hpp"
 #include "core/late.hpp"
@@ -76,6 +78,8 @@ void Answer::clear_extras() {
   extras_.length_without_body.reset();
   extras_.cache.reset();
   extras_.tap.reset();
+  extras_.uncoded = false;
+  if (extras_.variants) extras_.variants.reset();
 }
 
 Connection& ExchangePort::stream_connection(Exchange& exchange) { return *exchange.connection; }
@@ -135,6 +139,14 @@ void Exchange::clear() {
   abort_after_pool = in_handler = answered = answer_after_body = head_only = streaming = false;
   if (queue_state) queue_state.reset();
   if (stream_state) stream_state.reset();
+  if (codings) [[unlikely]]
+    end_codings();
+}
+
+void Exchange::end_codings() {
+  if (codings->answer) codings->answer->detach();
+  if (codings->body) codings->body->detach();
+  codings.reset();
 }
 
 void Exchange::unused() {

@@ -37,6 +37,9 @@
 
 namespace sluice::core {
 
+class AnswerCoder;
+class BodyDecoder;
+class CodedVariants;
 class Connection;
 class Late;
 class Shard;
@@ -71,6 +74,9 @@ struct AnswerExtras {
   std::optional<std::chrono::milliseconds> cache;
   std::unique_ptr<AnswerTap> tap;  // the response cache's own
   bool changes = false;            // likewise: its request may change what is kept
+  bool uncoded = false;            // it goes without a content coding
+  // Where the coded forms of its body are kept; null: nowhere.
+  std::shared_ptr<CodedVariants> variants;
 };
 
 // What the handler said. The front turns it into bytes.
@@ -110,6 +116,12 @@ class Answer {
   void clear_extras();
   bool has_extras_ = false;
   AnswerExtras extras_;
+};
+
+// What makes or undoes a content coding for one exchange. Each stands where the port did.
+struct Codings {
+  std::shared_ptr<AnswerCoder> answer;
+  std::shared_ptr<BodyDecoder> body;
 };
 
 class Exchange {
@@ -205,10 +217,13 @@ class Exchange {
   bool streaming = false;                         // begin_stream was called
   std::shared_ptr<std::atomic<int>> queue_state;  // thread pool: see dispatcher
   std::shared_ptr<void> stream_state;             // the body source's own
+  // Content codings under way; null in most.
+  std::unique_ptr<Codings> codings;
 
  private:
   friend class Shard;
   void unused();
+  void end_codings();
   int holds_ = 0;
   Exchange* next_idle_ = nullptr;
   sluice::HttpRequest request_;

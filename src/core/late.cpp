@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "core/answer_coder.hpp"
 #include "core/connection.hpp"
 #include "core/event_stream.hpp"
 #include "core/exchange.hpp"
@@ -157,7 +158,7 @@ void Late::start() {
   step(*exchange, [this] {
     if (AnswerTap* tap = exchange->answer.tap()) tap->begin(*exchange);
     if (exchange->answer.changes()) exchange->shard.session.response_cache->changed(*exchange);
-    exchange->port->begin_stream(*exchange);
+    core::begin_stream(*exchange, Pace::pushed);
   });
 }
 

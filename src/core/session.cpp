@@ -241,6 +241,10 @@ BodyPlan ServerSession::decide(Exchange& exchange) {
     if (options->body_bytes) plan.limit = *options->body_bytes;
     exchange.body_wanted_whole = options->body_mode == BodyMode::whole;
   }
+  http::CodingList codings;
+  if (exchange.shard.settings().decodes_bodies && !exchange.ends_with_head()) [[unlikely]] {
+    if (!read_codings(exchange, codings)) return kAnswered;
+  }
   if (exchange.body_wanted_whole && !exchange.sink) {
     if (exchange.route && exchange.route->sink) {
       exchange.sink = exchange.route->sink(exchange);
@@ -259,6 +263,7 @@ BodyPlan ServerSession::decide(Exchange& exchange) {
     respond_error(exchange, Errc::http_body_too_large);
     return kAnswered;
   }
+  if (codings.size > 0 && !decode_body(exchange, codings)) return kAnswered;
   if (!exchange.body_wanted_whole && !exchange.body_complete) {
     run_handler(exchange);
     if (exchange.answered && !exchange.on_data) plan.kind = BodyPlan::Kind::answered;

@@ -25,6 +25,7 @@
 #include "core/front.hpp"
 #include "core/router.hpp"
 #include "core/shard.hpp"
+#include "proto/http/content_coding.hpp"
 #include "proto/http/head.hpp"
 #include "proto/ws/frame_header.hpp"
 #include "proto/ws/permessage_deflate.hpp"
@@ -41,6 +42,7 @@ class ResponseCache;
 class UrlGroup;
 class UrlNamespace;
 class UrlSession;
+struct CodingPolicy;
 
 // What was set at the start. What may change while the server runs, shards have in
 // Shard::settings().
@@ -58,9 +60,11 @@ struct SessionSettings {
   std::chrono::milliseconds handler_limit{1000};
   QueueOptions queue;
   Extensions extensions;
-  std::shared_ptr<Bandwidth> bandwidth;  // of limits.bandwidth; the session sees to it
-  bool watchdog = false;                 // a shard that is lost will be brought back
-  bool names_handlers = false;           // for whoever asks Shard::running_handler
+  std::shared_ptr<const CodingPolicy> codings;  // of answers; null: none is coded
+  bool decodes_bodies = false;                  // of requests with a content coding
+  std::shared_ptr<Bandwidth> bandwidth;         // of limits.bandwidth; the session sees to it
+  bool watchdog = false;                        // a shard that is lost will be brought back
+  bool names_handlers = false;                  // for whoever asks Shard::running_handler
 
   // Of which of kText, kBinary and kPing not all may wait, and of which only the newest.
   Marks few_wait = kKept, last_waits = kKept;
@@ -177,6 +181,9 @@ class ServerSession {
   BodyPlan on_head(Exchange& exchange);
   // A piece of the body; `block` holds it and may be shared.
   void on_body(Exchange& exchange, base::Block& block, std::span<std::byte> piece);
+  // The same of what came out of a content coding.
+  void on_decoded(Exchange& exchange, base::Block& block, std::span<std::byte> piece);
+  void on_decoded_end(Exchange& exchange);
   // The body is complete (also when there is none): the handler of a whole-body request runs.
   void on_body_end(Exchange& exchange);
   // The connection has gone, or the server stops, before the answer was complete. The front lets
@@ -274,6 +281,8 @@ class ServerSession {
   bool is_cached(Exchange& exchange, ResponseCache& cache, BodyPlan& plan);
   BodyPlan decide(Exchange& exchange);
   bool is_body_wanted(Exchange& exchange, BodyPlan& plan);
+  bool read_codings(Exchange& exchange, http::CodingList& list);
+  bool decode_body(Exchange& exchange, const http::CodingList& list);
   BodyPlan wait_in_queue(Exchange& exchange, RequestQueue& queue);
   void leave_queue(Exchange& exchange);
   bool limit_503(Exchange& exchange, Errc code);

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "core/answer_coder.hpp"
+#include "core/body_decoder.hpp"
 #include "core/body_sink.hpp"
 #include "core/connection.hpp"
 #include "core/exchange.hpp"
@@ -31,6 +33,9 @@ void ServerSession::respond(Exchange& exchange) {
   if (answer.error != Errc::none) spoil_answer(exchange);
   if (!answer.is_plain() && respond_with_extras(exchange)) return;
   exchange.answered = true;
+  if (exchange.shard.settings().codings) [[unlikely]] {
+    return respond_coded(exchange);
+  }
   exchange.port->respond(exchange);
 }
 
@@ -70,6 +75,9 @@ bool ServerSession::respond_with_extras(Exchange& exchange) {
 void ServerSession::respond_error(Exchange& exchange, Errc code) {
   if (exchange.answered || !exchange.port) return;
   exchange.set_error(code);
+  if (code == Errc::http_coding_not_supported) {
+    exchange.add_field_unchecked("Accept-Encoding", http::kCodingsUnderstood);
+  }
   if (code == Errc::ws_bad_version) exchange.add_field_unchecked("Sec-WebSocket-Version", "13");
   if (code == Errc::queue_full || code == Errc::deferred_full || code == Errc::queue_timeout) {
     exchange.add_field_unchecked("Retry-After", "1");
@@ -106,6 +114,10 @@ bool ServerSession::limit_503(Exchange& exchange, Errc code) {
 }
 
 void ServerSession::abort_answer(Exchange& exchange) {
+  if (exchange.codings) {
+    if (exchange.codings->answer) exchange.codings->answer->detach();
+    if (exchange.codings->body) exchange.codings->body->detach();
+  }
   if (Late* late = exchange.late) {
     Hold<Late> hold(*late);
     late->aborted_on_shard();
@@ -119,6 +131,11 @@ void ServerSession::abort_answer(Exchange& exchange) {
 }
 
 void ServerSession::on_writable(Exchange& exchange) {
+  if (exchange.codings && exchange.codings->answer) {
+    Hold<Exchange> hold(exchange);
+    exchange.codings->answer->on_writable();
+    if (!exchange.port) return;
+  }
   if (Late* late = exchange.late) {
     Hold<Late> hold(*late);
     late->writable_on_shard();

@@ -1,8 +1,10 @@
 // core/session_body.cpp - bodies of requests: whole, in a file, in pieces, forms.
+#include <array>
 #include <memory>
 #include <new>
 #include <utility>
 
+#include "core/body_decoder.hpp"
 #include "core/body_file.hpp"
 #include "core/body_sink.hpp"
 #include "core/connection.hpp"
@@ -28,6 +30,13 @@ Errc told_to_client(Errc code) {
 }  // namespace
 
 void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<std::byte> piece) {
+  if (exchange.codings) [[unlikely]] {
+    if (BodyDecoder* decoder = exchange.codings->body.get()) return decoder->on_piece(block, piece);
+  }
+  on_decoded(exchange, block, piece);
+}
+
+void ServerSession::on_decoded(Exchange& exchange, base::Block& block, std::span<std::byte> piece) {
   exchange.body_received += piece.size();
   if (exchange.body_received > exchange.body_limit) {
     if (!exchange.answered && !exchange.late) {
@@ -42,8 +51,10 @@ void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<st
     run_on_data(exchange, &block, piece, false);
     return;
   }
-  bool all_of_it =
-      exchange.head.body == http::BodyKind::length && piece.size() == exchange.head.content_length;
+  // A coded body's length is another one.
+  bool all_of_it = !(exchange.codings && exchange.codings->body) &&
+                   exchange.head.body == http::BodyKind::length &&
+                   piece.size() == exchange.head.content_length;
   if (all_of_it) {
     exchange.body_block = base::BlockRef::share(block);
     exchange.body = piece;
@@ -58,6 +69,51 @@ void ServerSession::on_body(Exchange& exchange, base::Block& block, std::span<st
 }
 
 void ServerSession::on_body_end(Exchange& exchange) {
+  if (exchange.codings) [[unlikely]] {
+    if (BodyDecoder* decoder = exchange.codings->body.get()) return decoder->on_end();
+  }
+  on_decoded_end(exchange);
+}
+
+// What its codings are. False: answered.
+bool ServerSession::read_codings(Exchange& exchange, http::CodingList& list) {
+  std::array<std::string_view, 8> values;
+  std::size_t size = 0;
+  bool fits = true;
+  for (const http::Field& field : exchange.head.fields) {
+    if (field.id != http::FieldId::content_encoding) continue;
+    fits = size < values.size();
+    if (!fits) break;
+    values[size++] = field.value;
+  }
+  if (size == 0) return true;
+  const Errc verdict =
+      fits ? http::read_content_encoding({values.data(), size}, BodyDecoder::kMostCodings, list)
+           : Errc::http_coding_not_supported;
+  if (verdict == Errc::none) return true;
+  respond_error(exchange, verdict);
+  return false;
+}
+
+// What comes of its body from here on is undone. False: answered.
+bool ServerSession::decode_body(Exchange& exchange, const http::CodingList& list) {
+  coding::DecoderLimits limits;
+  limits.bytes = exchange.body_limit;
+  auto decoder = coding::Decoder::make(list.view(), limits);
+  if (!decoder) {
+    respond_error(exchange, Errc::out_of_memory);
+    return false;
+  }
+  if (!exchange.codings) exchange.codings = std::make_unique<Codings>();
+  exchange.codings->body = std::make_shared<BodyDecoder>(exchange, std::move(decoder));
+  exchange.port = exchange.codings->body.get();
+  std::erase_if(exchange.head.fields, [](const http::Field& field) {
+    return field.id == http::FieldId::content_encoding || field.id == http::FieldId::content_length;
+  });
+  return true;
+}
+
+void ServerSession::on_decoded_end(Exchange& exchange) {
   exchange.body_complete = true;
   if (exchange.sink) return exchange.sink->on_end(exchange);
   if (!exchange.body_wanted_whole) {

@@ -20,6 +20,7 @@
 #include "core/channel.hpp"
 #include "core/deflate_pool.hpp"
 #include "core/destination.hpp"
+#include "core/encoder_pool.hpp"
 #include "core/gate.hpp"
 #include "core/heartbeat.hpp"
 #include "core/home.hpp"
@@ -115,6 +116,7 @@ class Shard {
   IncomingPool incoming;               // of those that have part of a message
   BroadcastRun broadcasts;             // of this turn
   DeflatePool deflate;
+  EncoderPool encoders;  // of answers
   UrlRouter urls;
   std::vector<Exchange*> in_queue;  // whose queue is inactive, with one use each
   Heartbeat heartbeat;

@@ -116,6 +116,7 @@ TEST(Schema, HasEverySettingOfTheHeaders) {
   has("settings", "queue_options", "QueueOptions", 3);
   has("settings", "extensions", "Extensions", 1);
   has("settings", "extensions.permessage_deflate", "PerMessageDeflate", 8);
+  has("settings", "content_coding", "ContentCodingOptions", 8);
   has("settings", "log_file", "LogFile", 2);
   has("settings", "http_upload_files", "HttpUploadFiles", 5);
   has("settings", "heartbeat", "HeartBeat", 4);

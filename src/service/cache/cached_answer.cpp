@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "base/arena.hpp"
+#include "core/answer_coder.hpp"
 #include "core/connection.hpp"
 #include "core/exchange.hpp"
 #include "core/response_cache.hpp"
@@ -297,6 +298,7 @@ void give(core::Exchange& exchange, const CachedRef& kept, bool selects, bool is
   core::Answer& answer = exchange.answer;
   answer.status = kept->status;
   answer.has_date = true;
+  if (kept->uncoded) answer.set_extras().uncoded = true;
   std::vector<ByteRange> ranges;
   http::RangeVerdict range = http::RangeVerdict::whole;
   if (selects && kept->status == 200) {
@@ -311,6 +313,7 @@ void give(core::Exchange& exchange, const CachedRef& kept, bool selects, bool is
     if (verdict == http::Condition::not_modified) {
       answer.status = 304;
       answer.fields.append(kept->fields_not_modified);
+      core::describe_not_modified(exchange, kept->type, kept->fields, kept->body.size());
       if (is_hit) add_age(exchange, *kept);
       return;
     }
@@ -331,6 +334,9 @@ void give(core::Exchange& exchange, const CachedRef& kept, bool selects, bool is
   if (is_hit) add_age(exchange, *kept);
   if (range == http::RangeVerdict::partial) return give_ranges(exchange, kept, ranges, is_hit);
   const std::size_t size = kept->body.size();
+  if (exchange.shard.settings().codings) {
+    answer.set_extras().variants = std::shared_ptr<core::CodedVariants>(kept, &kept->variants);
+  }
   if (exchange.head_only) {
     answer.set_extras().length_without_body = size;
   } else if (size != 0) {

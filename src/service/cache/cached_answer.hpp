@@ -17,6 +17,7 @@
 
 #include "base/clock.hpp"
 #include "base/shared_bytes.hpp"
+#include "core/coded_variants.hpp"
 #include "service/cache/policy.hpp"
 
 namespace sluice::core {
@@ -72,6 +73,7 @@ struct CachedAnswer {
   std::uint64_t hash = 0;
   int status = 200;
   bool is_public = false, by_rule = false;
+  bool uncoded = false;  // it goes without a content coding
   std::string type;
   std::string fields, fields_not_modified;  // complete lines; of a 200, of its 304
   base::SharedBytes body;
@@ -82,6 +84,7 @@ struct CachedAnswer {
   std::int64_t age = 0;  // when it was born, in seconds
   std::size_t bytes = 0;
 
+  mutable core::CodedVariants variants;   // of the body
   mutable std::atomic<bool> used{false};  // since the clock's hand has passed
   mutable std::atomic<bool> gone{false};  // from the store: it is not given any more
 };

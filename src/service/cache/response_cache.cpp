@@ -242,11 +242,11 @@ void ResponseCache::Ticket::end_stream() {
       stream.body.shrink_to_fit();
     }
     const AnswerHead head{stream.status, stream.type, stream.fields, stream.date};
-    stored = cache_.put(
-        exchange,
+    auto made =
         make_cached(head, read_answer(stream.fields), std::move(stream.body), stream.verdict,
-                    exchange.head, exchange.shard.now, exchange.shard.wall_seconds()),
-        leads);
+                    exchange.head, exchange.shard.now, exchange.shard.wall_seconds());
+    made->uncoded = exchange.answer.extras().uncoded;
+    stored = cache_.put(exchange, std::move(made), leads);
   }
   drop_stream(stored ? CacheStore::Outcome::kept : CacheStore::Outcome::lost);
 }
@@ -416,6 +416,7 @@ void ResponseCache::keep(core::Exchange& exchange) {
   const AnswerHead head{answer.status, answer.has_type ? std::string_view(answer.type) : "",
                         answer.fields, exchange.shard.date()};
   auto made = make_cached(head, facts, std::move(answer.text), verdict, exchange.head, now, wall);
+  made->uncoded = extras.uncoded;
   const CachedRef kept = made;
   const bool stored = put(exchange, std::move(made), ticket ? ticket->leads : nullptr);
   if (ticket) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "core/answer_coder.hpp"
 #include "core/exchange.hpp"
 #include "core/shard.hpp"
 #include "crypto/digest.hpp"
@@ -127,9 +128,13 @@ void answer_version(Exchange& exchange, const FileVersion& version, const Wishes
     const auto verdict = http::judge_conditions(exchange.head, validators, now);
     if (verdict == http::Condition::not_modified) {
       answer.status = 304;
+      add_lines(exchange, version.fields_not_modified);
+      if (version.in_memory && exchange.shard.settings().codings) {
+        core::describe_not_modified(exchange, answer.has_type ? answer.type : version.type,
+                                    answer.fields + version.fields, version.facts.size);
+      }
       answer.type.clear();
       answer.has_type = false;
-      add_lines(exchange, version.fields_not_modified);
       return;
     }
     if (verdict == http::Condition::failed) {
@@ -223,7 +228,12 @@ void answer_found(Exchange& exchange, const Root& root, const Found& found) {
        field_in(exchange.answer.fields, "Content-Encoding").data() == nullptr)) {
     coding = choose_coding(found, wishes);
   }
-  answer_version(exchange, *found.version(coding), wishes);
+  const VersionRef& version = found.version(coding);
+  answer_version(exchange, *version, wishes);
+  if (exchange.shard.settings().codings && version->in_memory && exchange.answer.status == 200) {
+    exchange.answer.set_extras().variants =
+        std::shared_ptr<core::CodedVariants>(version, &version->variants);
+  }
 }
 
 Wishes wishes_of(Exchange& exchange) {

@@ -14,6 +14,7 @@
 #include <sluice/result.hpp>
 
 #include "base/shared_bytes.hpp"
+#include "core/coded_variants.hpp"
 #include "core/open_file.hpp"
 #include "proto/http/conditional.hpp"
 
@@ -56,6 +57,8 @@ struct FileVersion {
   // False when the file was changed so shortly before it was read that another change might leave
   // no trace in its facts: it is read again next time.
   bool settled = true;
+
+  mutable core::CodedVariants variants;  // of `content`
 
   http::Validators validators() const { return {etag, last_modified}; }
   bool wants_memory() const {

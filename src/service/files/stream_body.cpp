@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "core/answer_coder.hpp"
 #include "core/exchange.hpp"
 #include "core/response_cache.hpp"
 #include "core/session.hpp"
@@ -192,6 +193,7 @@ bool StreamBody::plan_ranges() {
       exchange_.set_error(Errc::http_precondition_failed);
     } else if (verdict == http::Condition::not_modified) {
       answer.status = 304;
+      core::describe_not_modified(exchange_, answer.type, answer.fields, length_);
       answer.type.clear();
       answer.has_type = false;
     }
@@ -249,7 +251,7 @@ void StreamBody::answer_now() {
       exchange.answer.status != 304) {
     // Of unknown length: no Content-Length may be made up.
     exchange.answered = exchange.streaming = true;
-    exchange.port->begin_stream(exchange);
+    core::begin_stream(exchange, core::Pace::pulled);
     if (!over_) exchange.port->end_stream(exchange, {});
     return finish();
   }
@@ -263,7 +265,7 @@ void StreamBody::begin_once() {
   exchange_.answered = exchange_.streaming = true;
   exchange_.answer.set_extras().stream_length = length_;
   if (core::AnswerTap* tap = exchange_.answer.tap()) tap->begin(exchange_);
-  exchange_.port->begin_stream(exchange_);
+  core::begin_stream(exchange_, core::Pace::pulled);
 }
 
 void StreamBody::send(Bytes bytes) {
