@@ -35,6 +35,11 @@ class PortFilter : public ExchangePort {
   void pause_body(Exchange& exchange) override { inner_->pause_body(exchange); }
   void resume_body(Exchange& exchange) override { inner_->resume_body(exchange); }
   void decided(Exchange& exchange) override { inner_->decided(exchange); }
+  Connection& stream_connection(Exchange& exchange) override {
+    return inner_->stream_connection(exchange);
+  }
+  void pool_pause(Exchange& exchange) override { inner_->pool_pause(exchange); }
+  void pool_resume(Exchange& exchange) override { inner_->pool_resume(exchange); }
   void upgrade(Exchange& exchange, std::string_view fields, StreamPtr events) override {
     inner_->upgrade(exchange, fields, std::move(events));
   }

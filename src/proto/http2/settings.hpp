@@ -36,10 +36,10 @@ std::string_view word(Code code);  // "ENHANCE_YOUR_CALM"
 // ENHANCE_YOUR_CALM. Those "in a window" are counted for `window` from the first of them.
 struct Floods {
   base::Duration window = std::chrono::seconds(10);
-  std::uint32_t resets = 500;  // RST_STREAM frames, in a window ("rapid reset")
+  std::uint32_t resets = 200;  // RST_STREAM frames, in a window ("rapid reset")
   // Streams that the peer reset before their end and less than a second after their head, of all:
   // over half of them, when there were over so many.
-  std::uint32_t half_of = 500;
+  std::uint32_t half_of = 100;
   // Streams that we had to reset because of what the peer sent on them ("made you reset"): a
   // malformed head, too much window, a body that is not as long as it was to be... In a window.
   std::uint32_t provoked = 100;

@@ -42,18 +42,18 @@ std::uint32_t odd(std::uint32_t i) { return 2 * i + 1; }
 TEST(Http2Flood, RapidReset) {
   Settings settings;
   settings.floods.half_of = 100000;
-  expect_most(settings, 500, Flood::resets,
+  expect_most(settings, 200, Flood::resets,
               [](std::uint32_t i) { return headers(odd(i), get()) + reset(odd(i)); });
 }
 
 TEST(Http2Flood, ResetsOfStreamsThatAreOverCountToo) {
   expect_most(
-      {}, 500, Flood::resets, [](std::uint32_t) { return reset(1); },
+      {}, 200, Flood::resets, [](std::uint32_t) { return reset(1); },
       headers(1, get()) + reset(1, 0));
 }
 
 TEST(Http2Flood, MoreThanHalfOfTheStreams) {
-  for (const std::uint32_t good : {250U, 251U}) {
+  for (const std::uint32_t good : {50U, 51U}) {
     Connection peer;
     peer.talk(opening());
     std::uint32_t i = 0;
@@ -62,14 +62,14 @@ TEST(Http2Flood, MoreThanHalfOfTheStreams) {
       peer.answer(odd(i));
       peer.take();
     }
-    for (; i < 500; ++i) {
+    for (; i < 100; ++i) {
       peer.now = at_second(i);
       EXPECT_TRUE(peer.feed(headers(odd(i), get()) + reset(odd(i))));
       peer.take();
     }
-    // The 501st: 251 of 501, or 250.
-    EXPECT_EQ(peer.feed(headers(odd(i), get()) + reset(odd(i))), good == 251);
-    if (good == 250) expect_flood(peer, Flood::half_of);
+    // The 101st: 51 of 101, or 50.
+    EXPECT_EQ(peer.feed(headers(odd(i), get()) + reset(odd(i))), good == 51);
+    if (good == 50) expect_flood(peer, Flood::half_of);
   }
 }
 
@@ -79,7 +79,7 @@ TEST(Http2Flood, HonestClientsReset) {
   Connection page;
   page.talk(opening());
   std::uint32_t i = 0;
-  for (const std::uint32_t images : {100U, 50U}) {
+  for (const std::uint32_t images : {60U, 40U}) {
     for (std::uint32_t n = 0; n < images; ++n) page.feed(headers(odd(i + n), get()));
     for (std::uint32_t n = 0; n < images; ++n) EXPECT_TRUE(page.feed(reset(odd(i + n))));
     i += images;
