@@ -341,7 +341,7 @@ void Http2::judge_end() {
     const http2::Failure& failure = session_->failure();
     loop().session().reject(&connection_, {code_of(failure), failure.detail}, shard());
   }
-  const bool left = connection_.peer_ended_ && !first_ && begun_ && !session_->has_output();
+  const bool left = connection_.peer_ended_ && !first_ && !session_->has_output();
   if ((session_->is_over() || left) && !connection_.closing_) {
     // Its client may be sending still, window updates at least: a plain close would take away what
     // it has not read yet.

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""WebSockets over HTTP/2 (RFC 8441): node's http2 as the client, over TLS and in clear."""
+import os
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from served import HERE, LIMIT, main, serve, wrong_ending
+
+
+class WebSockets(unittest.TestCase):
+    def visit(self, program, url):
+        said, ended = "", None
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors, \
+                subprocess.Popen(["node", os.path.join(HERE, "http2_ws_client.js"), url],
+                                 text=True, stdout=subprocess.PIPE, stderr=errors) as client:
+            alarm = threading.Timer(LIMIT, client.kill)
+            alarm.start()
+            try:
+                for line in client.stdout:
+                    said += line
+                    if line == "stop me\n":
+                        ended = program.stop()
+                client.wait()
+            finally:
+                alarm.cancel()
+            errors.seek(0)
+            self.assertEqual((client.returncode, said[-9:]), (0, "all well\n"),
+                             f"\n{said}{errors.read()}")
+        self.assertEqual(wrong_ending(program, ended), "")
+
+    def test_in_clear(self):
+        with serve("--echo", "/echo", "--broadcast", "/all") as program:
+            self.visit(program, program.url())
+
+    def test_over_tls(self):
+        with serve("--echo", "/echo", "--broadcast", "/all", "--tls-dev") as program:
+            self.visit(program, program.url("/", "https"))
+
+
+if __name__ == "__main__":
+    main()
