@@ -4,6 +4,7 @@
 
 #include "core/exchange.hpp"
 #include "core/session.hpp"
+#include "core/step.hpp"
 #include "front/wire/connection.hpp"
 #include "front/wire/loop.hpp"
 #include "io/file_pool.hpp"
@@ -308,8 +309,8 @@ void Connection::send_file_window() {
     work_->file_window = size;
     return;
   }
+  core::Hold<core::Connection> hold(*this);
   work_->warming = true;
-  retain();
   auto file = front.owner;
   bool taken = loop().session().body_source->run_blocking(
       shard(),
@@ -323,10 +324,9 @@ void Connection::send_file_window() {
         if (!dirty_) flush();
         release();
       });
-  if (taken) return;
+  if (taken) return hold.leave();
   work_->warming = false;
   work_->file_window = size;
-  release();
 }
 
 void Connection::on_sent(std::uint64_t bytes) {

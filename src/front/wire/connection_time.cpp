@@ -173,6 +173,8 @@ void Connection::drain(std::uint16_t close_code, base::Duration delay) {
 void Connection::begin_drain(std::uint16_t close_code, base::Duration delay) {
   if (closing_) {
     if (linger_) begin_linger(kDrainLinger);
+  } else if (multiplexed_) {
+    stream->on_drain(close_code);  // it has a deadline of its own, and is in no hurry
   } else if (stream) {
     work().drain_code = close_code;
     auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();

@@ -162,6 +162,7 @@ void Connection::begin_http2() {
   stream = core::StreamPtr(made.release());
   multiplexed_ = true;
   if (work_->phase == Phase::header) work_->phase = Phase::stream;
+  if (shard().draining) http2.on_drain(1001);
   http2.schedule();
 }
 

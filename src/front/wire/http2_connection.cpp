@@ -156,7 +156,8 @@ void Http2::on_request(http2::Stream& stream, http2::Request& request) {
   if ((!begun_ || idle_) && !draining_) connection_.set_deadline(0);
   begun_ = true;
   idle_ = false;
-  if (waiting_ > 0 || held >= 4 * shard().settings().limits.send_queue_bytes) {
+  if (connection_.close_called_ || waiting_ > 0 ||
+      held >= 4 * shard().settings().limits.send_queue_bytes) {
     own->waits = true;
     ++waiting_;
   } else {
@@ -170,14 +171,16 @@ void Http2::on_refused(std::uint32_t id, Errc why) {
 }
 
 void Http2::on_data(http2::Stream& stream, std::span<std::byte> data) {
-  of(stream).take(data, *block_);
+  if (!connection_.close_called_) of(stream).take(data, *block_);
 }
 
 void Http2::on_trailers(http2::Stream& stream, std::span<const http::Field> fields) {
-  of(stream).take_trailers(fields);
+  if (!connection_.close_called_) of(stream).take_trailers(fields);
 }
 
-void Http2::on_end(http2::Stream& stream) { of(stream).end_body(); }
+void Http2::on_end(http2::Stream& stream) {
+  if (!connection_.close_called_) of(stream).end_body();
+}
 
 void Http2::on_closed(http2::Stream& stream, http2::Code code) {
   Http2Stream& own = of(stream);
@@ -209,6 +212,13 @@ void Http2::over(Http2Stream& own, http2::Code code) {
   } else {
     loop().session().on_abort(*left);
   }
+}
+
+Http2Stream* Http2::find(const Http2Stream* stream, std::uint32_t use) const {
+  for (Http2Stream* each = first_; each; each = each->next_stream) {
+    if (each == stream) return each->use == use ? each : nullptr;
+  }
+  return nullptr;
 }
 
 void Http2::bury() {
@@ -278,14 +288,24 @@ bool Http2::put_body(http2::Stream& stream, std::size_t bytes) noexcept {
   return of(stream).put_body(bytes);
 }
 
+// Whose window is shut, and nobody will open it again.
+void Http2::give_up_stuck() {
+  for (Http2Stream* each = first_; each; each = each->next_stream) {
+    if (each->pending() > 0 && session_->waits_for_window(*each->stream)) {
+      each->give_up(http2::Code::cancel);
+    }
+  }
+}
+
 // What has happened in the middle of something else. Each may change the list.
 void Http2::tell_streams() {
+  if (connection_.peer_ended_) give_up_stuck();
   if (std::exchange(has_leaving_, false)) {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (each->end_sent) each->give_up(http2::Code::no_error);
     }
   }
-  while (std::exchange(has_broken_, false)) {
+  while (!connection_.close_called_ && std::exchange(has_broken_, false)) {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (!each->broken) continue;
       cut(*each, each->code, {});
@@ -301,7 +321,7 @@ void Http2::tell_streams() {
       each = next;
     }
   }
-  while (std::exchange(has_news_, false)) {
+  while (!connection_.close_called_ && std::exchange(has_news_, false)) {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (!each->has_news) continue;
       each->deliver();
@@ -309,7 +329,7 @@ void Http2::tell_streams() {
       break;
     }
   }
-  while (std::exchange(wants_room_, false)) {
+  while (!connection_.close_called_ && std::exchange(wants_room_, false)) {
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (!each->over_budget || !each->has_room()) continue;
       each->over_budget = false;
@@ -323,7 +343,8 @@ void Http2::tell_streams() {
     }
   }
   // The oldest first: the list begins with the newest.
-  while (waiting_ > 0 && held < 4 * shard().settings().limits.send_queue_bytes) {
+  while (!connection_.close_called_ && waiting_ > 0 &&
+         held < 4 * shard().settings().limits.send_queue_bytes) {
     Http2Stream* oldest = nullptr;
     for (Http2Stream* each = first_; each; each = each->next_stream) {
       if (each->waits) oldest = each;

@@ -41,6 +41,8 @@ class Http2 final : public core::StreamEvents, private http2::Events, private ht
   Loop& loop();
   core::Shard& shard();
   http2::Session& session() { return *session_; }
+  // It, if it is one of those that are not over; else null: `stream` may be gone.
+  Http2Stream* find(const Http2Stream* stream, std::uint32_t use) const;
   // Bytes that answers keep in memory until clients take them, all streams of the connection.
   std::size_t held = 0;
   std::chrono::milliseconds idle_time{0};  // how long it may be so, after the last request
@@ -74,6 +76,7 @@ class Http2 final : public core::StreamEvents, private http2::Events, private ht
   }
   std::size_t most_ahead() const;
   void send();
+  void give_up_stuck();
   void tell_streams();
   void judge_end();
   void rest();

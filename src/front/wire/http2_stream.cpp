@@ -73,6 +73,11 @@ void Http2Stream::clear() {
   ++use;
 }
 
+template <class Work>
+void Http2Stream::guarded(Work&& work) {
+  owner->connection().guarded(std::forward<Work>(work));
+}
+
 // --- The request ---------------------------------------------------------------------------------
 
 void Http2Stream::begin() {
@@ -136,7 +141,7 @@ void Http2Stream::set_phase(Phase next, std::chrono::milliseconds time) {
 }
 
 void Http2Stream::on_timer() {
-  owner->connection().guarded([this] {
+  guarded([this] {
     core::ServerSession& session = owner->loop().session();
     const Phase was = std::exchange(phase, Phase::none);
     if (was == Phase::stream || was == Phase::linger) {
@@ -310,10 +315,12 @@ void Http2Stream::respond(core::Exchange& which) {
     head.content_length = known ? *answer.extras().length_without_body : size;
   }
   head.ends = none || which.head_only || size == 0;
-  if (!owner->session().answer(*stream, head)) return;
-  if (!head.ends) append_parts(which);
-  finished = true;
-  complete();
+  if (!owner->session().answer(*stream, head)) return owner->schedule();  // it has failed
+  guarded([&] {
+    if (!head.ends) append_parts(which);
+    finished = true;
+    complete();
+  });
 }
 
 void Http2Stream::append_parts(core::Exchange& which) {
@@ -417,10 +424,13 @@ bool Http2Stream::write_stream(core::Exchange& which, Bytes bytes) {
   if (!is_mine(which) || broken) return false;
   if (without_body || bytes.empty()) return true;
   if (!may_write(bytes.size())) return false;
-  append(bytes);
-  owner->session().resume(*stream);
-  owner->schedule();
-  return !wants_on_writable();
+  bool has_room = false;
+  guarded([&] {
+    append(bytes);
+    more_to_send();
+    has_room = !wants_on_writable();
+  });
+  return has_room;
 }
 
 bool Http2Stream::write_stream_shared(core::Exchange& which, const base::SharedBytes& bytes) {
@@ -428,10 +438,13 @@ bool Http2Stream::write_stream_shared(core::Exchange& which, const base::SharedB
     return write_stream(which, bytes.bytes());
   }
   if (!may_write(bytes.size())) return false;
-  append_shared(bytes.owner(), bytes.bytes());
-  owner->session().resume(*stream);
-  owner->schedule();
-  return !wants_on_writable();
+  bool has_room = false;
+  guarded([&] {
+    append_shared(bytes.owner(), bytes.bytes());
+    more_to_send();
+    has_room = !wants_on_writable();
+  });
+  return has_room;
 }
 
 bool Http2Stream::is_over_budget() const {
@@ -463,10 +476,12 @@ void Http2Stream::interim(core::Exchange& which, int status, std::string_view fi
 void Http2Stream::end_stream(core::Exchange& which, std::string_view trailer_lines) {
   if (!is_mine(which) || broken) return;
   if (counted && left > 0 && !without_body) return break_off(which, Errc::http_length_mismatch);
-  finished = true;
-  if (!without_body) trailers_out = trailer_lines;
-  owner->session().resume(*stream);
-  complete();
+  guarded([&] {
+    if (!without_body) trailers_out = trailer_lines;
+    finished = true;
+    owner->session().resume(*stream);
+    complete();
+  });
 }
 
 // Its stream is reset in push(): whoever calls may be in the middle of something.
@@ -652,39 +667,46 @@ Http2Stream::Loaded Http2Stream::load() noexcept {
 void Http2Stream::warm(std::size_t bytes) {
   const Segment& front = out.front();
   Connection& connection = owner->connection();
-  connection.retain();
+  core::Hold<core::Connection> hold(connection);
   warming = true;
   const bool taken = owner->loop().session().body_source->run_blocking(
       owner->shard(),
       [file = front.owner, fd = front.file, offset = front.offset, bytes] {
         io::warm(fd, offset, bytes);
       },
-      [this, &connection, mine = use, bytes] {
-        if (use == mine && stream) {
-          warming = false;
-          warmed = bytes;  // a page that was evicted meanwhile costs one short wait
-          owner->session().resume(*stream);
-          owner->schedule();
+      [self = this, &connection, mine = use, bytes] {
+        if (!connection.closed_) {
+          Http2Stream* found = connection.http2().find(self, mine);
+          if (found) found->guarded([&] { found->is_warm(bytes); });
         }
         connection.release();
       });
-  if (taken) return;
+  if (taken) return hold.leave();
   warming = false;
-  connection.release();
+}
+
+// A page that is evicted meanwhile costs one short wait.
+void Http2Stream::is_warm(std::size_t bytes) {
+  warming = false;
+  warmed = bytes;
+  more_to_send();
 }
 
 // A client may open streams and take nothing of their answers, which no queue of the connection
 // shows.
 void Http2Stream::watch() {
   if (stall_timer.armed() || pending() == 0) return;
+  stall_mark = rate_mark = moved;
+  stall_since = rate_since = owner->shard().now;
+  look_again();
+}
+
+void Http2Stream::look_again() {
   const core::SessionSettings& settings = owner->shard().settings();
   base::Duration tick = settings.timeouts.min_send_rate > 0 ? kRateSpan : base::Duration::zero();
   const base::Duration write = settings.options.write_timeout;
   if (write.count() > 0) tick = tick.count() > 0 ? std::min(tick, write) : write;
-  if (tick.count() == 0) return;
-  stall_mark = moved;
-  stall_since = owner->shard().now;
-  owner->shard().timers.set(stall_timer, stall_since + tick);
+  if (tick.count() > 0) owner->shard().timers.set(stall_timer, owner->shard().now + tick);
 }
 
 void Http2Stream::on_stalled() {
@@ -692,23 +714,29 @@ void Http2Stream::on_stalled() {
   const core::SessionSettings& settings = owner->shard().settings();
   const base::Duration write = settings.options.write_timeout;
   const double rate = settings.timeouts.min_send_rate;
-  const base::Duration span = owner->shard().now - stall_since;
-  const std::uint64_t bytes = moved - stall_mark;
+  const base::Instant now = owner->shard().now;
   const bool waits =
       owner->session().waits_for_window(*stream) && !owner->connection().is_rationed();
-  if (waits) {
-    Errc why = Errc::none;
-    if (write.count() > 0 && bytes == 0 && span >= write) {
-      why = Errc::write_timeout;
-    } else if (rate > 0 && double(bytes) < rate * std::chrono::duration<double>(span).count()) {
-      why = Errc::send_rate_timeout;
-    }
-    if (why != Errc::none) {
-      owner->connection().guarded([&] { owner->cut(*this, http2::Code::cancel, why); });
-      return;
-    }
+  if (!waits || moved != stall_mark) {
+    stall_mark = moved;
+    stall_since = now;
   }
-  watch();
+  if (!waits) {
+    rate_mark = moved;
+    rate_since = now;
+    return look_again();
+  }
+  Errc why = Errc::none;
+  const double span = std::chrono::duration<double>(now - rate_since).count();
+  if (write.count() > 0 && now - stall_since >= write) {
+    why = Errc::write_timeout;
+  } else if (rate > 0 && now - rate_since >= kRateSpan) {
+    if (double(moved - rate_mark) < rate * span) why = Errc::send_rate_timeout;
+    rate_mark = moved;
+    rate_since = now;
+  }
+  if (why == Errc::none) return look_again();
+  guarded([&] { owner->cut(*this, http2::Code::cancel, why); });
 }
 
 }  // namespace sluice::wire

@@ -61,8 +61,9 @@ struct Http2StreamState {
   http2::Code code = http2::Code::internal_error;  // of a broken one
   std::size_t warmed = 0;                          // bytes of the file in front
   std::uint64_t moved = 0;                         // bytes that have left
-  std::uint64_t stall_mark = 0;
-  base::Instant stall_since{};
+  // Since when it has not moved, and since when its pace is judged, from where on.
+  std::uint64_t stall_mark = 0, rate_mark = 0;
+  base::Instant stall_since{}, rate_since{};
 };
 
 class Http2Stream final : public core::ExchangePort, public Http2StreamState {
@@ -121,6 +122,10 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   core::Connection& stream_connection(core::Exchange& which) override;
   void upgrade(core::Exchange& which, std::string_view fields, core::StreamPtr events) override;
 
+  // Runs `work`; the connection ends where there is no memory for it.
+  template <class Work>
+  void guarded(Work&& work);
+  std::uint32_t use = 0;  // changes when it is used again
   // In the list of its connection.
   Http2Stream* previous_stream = nullptr;
   Http2Stream* next_stream = nullptr;
@@ -139,6 +144,7 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   void set_time();
   void set_phase(Phase next, std::chrono::milliseconds time);
   void on_timer();
+  void look_again();
   void on_stalled();
   void append(Bytes bytes);
   void append_shared(std::shared_ptr<const void> owner, Bytes bytes);
@@ -148,13 +154,13 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   void complete();
   Loaded load() noexcept;
   void warm(std::size_t bytes);
+  void is_warm(std::size_t bytes);
 
   OutQueue out;
   base::BlockRef ahead;  // read from the file in front
   base::BlockRef kept;   // of the request's body
   std::string trailers_in, trailers_out;
   base::Timer timer, stall_timer;
-  std::uint32_t use = 0;  // changes when it is used again
 };
 
 // Those of one shard, used again.

@@ -48,10 +48,12 @@ class H2Peer {
   void read() {
     left_ += wire.take_received();
     const std::vector<h2::Frame> frames = h2::frames_of(left_);
+    std::size_t read = 0;
     for (const h2::Frame& frame : frames) {
-      left_.erase(0, 9 + frame.payload.size());
+      read += 9 + frame.payload.size();
       see(frame);
     }
+    left_.erase(0, read);
   }
   // Asks, and waits for the answer.
   const Answer& ask(const h2::FieldList& fields) {
