@@ -158,7 +158,7 @@ void Http2::on_request(http2::Stream& stream, http2::Request& request) {
   idle_ = false;
   if (connection_.close_called_ || waiting_ > 0 ||
       held >= 4 * shard().settings().limits.send_queue_bytes) {
-    own->waits = true;
+    own->in_line = true;
     ++waiting_;
   } else {
     own->begin();
@@ -195,7 +195,7 @@ void Http2::over(Http2Stream& own, http2::Code code) {
   own.previous_stream = nullptr;
   own.next_stream = dead_;
   dead_ = &own;
-  if (own.waits) --waiting_;
+  if (own.in_line) --waiting_;
   own.clear();
   again_ = true;
   if (Http2Tunnel* tunnel = std::exchange(own.tunnel, nullptr)) {
@@ -207,7 +207,7 @@ void Http2::over(Http2Stream& own, http2::Code code) {
     core::Exchange& exchange;
     ~Release() { exchange.release(); }
   } release{*left};
-  if (own.waits) {
+  if (own.in_line) {
     left->port = nullptr;  // core has never seen it
   } else {
     loop().session().on_abort(*left);
@@ -347,9 +347,9 @@ void Http2::tell_streams() {
          held < 4 * shard().settings().limits.send_queue_bytes) {
     Http2Stream* oldest = nullptr;
     for (Http2Stream* each = first_; each; each = each->next_stream) {
-      if (each->waits) oldest = each;
+      if (each->in_line) oldest = each;
     }
-    oldest->waits = false;
+    oldest->in_line = false;
     --waiting_;
     oldest->begin();
     again_ = true;

@@ -37,7 +37,7 @@ struct Http2StreamState {
 
   // The request.
   Errc error = Errc::none;  // of its head, which is to be answered
-  bool waits = false;       // for answers before it to leave; core has not seen it
+  bool in_line = false;     // for answers before it to leave; core has not seen it
   bool reading = false;     // core takes its body
   bool refused = false;     // nobody will take its body
   bool paused = false, pool_paused = false;
@@ -50,13 +50,13 @@ struct Http2StreamState {
   bool finished = false;  // all of its body is here
   bool counted = false;   // its length was said
   bool without_body = false;
-  bool counts = false;          // its bytes are the answer's own: they count for Http2::held
-  bool over_budget = false;     // who makes it waits for on_writable
-  bool broken = false;          // it cannot go on: it is reset in the next push()
-  bool leaves_at_once = false;  // of a tunnel: nobody waits for its peer's end
-  bool end_sent = false;        // then, when that has left
-  bool warming = false;         // the disk is read
-  std::uint64_t left = 0;       // of a length that was said
+  bool counts = false;            // its bytes are the answer's own: they count for Http2::held
+  bool over_budget = false;       // who makes it waits for on_writable
+  bool broken = false;            // it cannot go on: it is reset in the next push()
+  bool leaves_at_once = false;    // of a tunnel: nobody waits for its peer's end
+  bool end_sent = false;          // then, when that has left
+  bool warming = false;           // the disk is read
+  std::uint64_t length_left = 0;  // of a length that was said
   std::size_t ahead_at = 0, ahead_size = 0;
   http2::Code code = http2::Code::internal_error;  // of a broken one
   std::size_t warmed = 0;                          // bytes of the file in front
@@ -122,9 +122,6 @@ class Http2Stream final : public core::ExchangePort, public Http2StreamState {
   core::Connection& stream_connection(core::Exchange& which) override;
   void upgrade(core::Exchange& which, std::string_view fields, core::StreamPtr events) override;
 
-  // Runs `work`; the connection ends where there is no memory for it.
-  template <class Work>
-  void guarded(Work&& work);
   std::uint32_t use = 0;  // changes when it is used again
   // In the list of its connection.
   Http2Stream* previous_stream = nullptr;

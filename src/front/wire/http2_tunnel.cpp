@@ -15,10 +15,10 @@
 
 namespace sluice::wire {
 
-Http2Tunnel::Http2Tunnel(Connection& carrier, Http2Stream& stream)
+Http2Tunnel::Http2Tunnel(Connection& carrier, Http2Stream& port)
     : core::Connection(carrier.shard().destinations.of(carrier.destination().local)),
       carrier_(carrier),
-      port_(&stream) {
+      port_(&port) {
   remote = carrier.remote;
   is_tunnel_ = true;
   paced_ = carrier.is_paced();
@@ -27,8 +27,8 @@ Http2Tunnel::Http2Tunnel(Connection& carrier, Http2Stream& stream)
 
 Http2Tunnel::~Http2Tunnel() { carrier_.release(); }
 
-Http2Tunnel* Http2Tunnel::make(Connection& carrier, Http2Stream& stream) {
-  auto* made = new Http2Tunnel(carrier, stream);
+Http2Tunnel* Http2Tunnel::make(Connection& carrier, Http2Stream& port) {
+  auto* made = new Http2Tunnel(carrier, port);
   try {
     made->shard().registry.add(*made);
   } catch (...) {

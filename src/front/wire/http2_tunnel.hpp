@@ -20,7 +20,7 @@ class Http2Stream;
 class Http2Tunnel final : public core::Connection {
  public:
   // Registered, with one use, which end() gives back. std::bad_alloc.
-  static Http2Tunnel* make(Connection& carrier, Http2Stream& stream);
+  static Http2Tunnel* make(Connection& carrier, Http2Stream& port);
 
   // Core's: bytes that have come. The end of them.
   void receive(base::Block& block, std::span<std::byte> bytes);
@@ -59,7 +59,7 @@ class Http2Tunnel final : public core::Connection {
   void abort(const Error& why) override;
 
  private:
-  Http2Tunnel(Connection& carrier, Http2Stream& stream);
+  Http2Tunnel(Connection& carrier, Http2Stream& port);
   ~Http2Tunnel() override;
   std::size_t budget() const;
   core::Marks kept(core::Marks marks) const;
