@@ -330,7 +330,10 @@ void Loop::Accepting::on_listener_closed(int) {
 void Loop::close_listeners(bool keep) {
   for (auto& accepting : listeners_) {
     if (!accepting->open || accepting->only_backlog) continue;
-    if (lost()) {
+    if (accepting->next_fd >= 0) {  // it is being replaced: on_listener_closed() is on its way
+      const int next = std::exchange(accepting->next_fd, -1);
+      if (!keep) ::close(next);
+    } else if (lost()) {
       if (!keep) ::close(accepting->socket.fd);
       accepting->on_listener_closed(-1);
     } else if (keep) {
