@@ -201,8 +201,8 @@ Result<std::shared_ptr<const tls::Context>> Certificates::context_of(
   settings.minimum = version_of(wish.minimum_version);
   settings.client_certificate = clients_of(wish.client_certificates);
   settings.client_ca_file = wish.client_ca_file;
-  if (wish.http2) settings.protocols.push_back("h2");
-  settings.protocols.push_back("http/1.1");
+  if (wish.http2) settings.protocols.emplace_back("h2");
+  settings.protocols.emplace_back("http/1.1");
   settings.ticket_keys = tickets_;
   auto made = tls::Context::server(settings);
   if (!made) return at(setting_of(wish, made.error()), made.error());
