@@ -219,12 +219,12 @@ TEST_P(EventStreams, BeatWhileNothingIsSent) {
 // Whoever does not read is noticed, costs a bounded number of bytes, and gets what was accepted.
 TEST_P(EventStreams, TellASlowClient) {
   server.limits.send_queue_bytes = 100'000;
+  Told<bool> writable;
   Running running = start();
   HttpClient http = client();
   http.receive_buffer(16'384);
   std::optional<EventStream> events = listen(http);
   ASSERT_TRUE(events);
-  Told<bool> writable;
   events->on_writable([&] { writable.tell(true); });
   const std::string data = pattern(10'000);
   std::size_t accepted = 0;
@@ -236,6 +236,8 @@ TEST_P(EventStreams, TellASlowClient) {
   ASSERT_EQ(send_until_full(), Errc::would_block) << "a client that does not read must be felt";
   EXPECT_EQ(events->comment("not this either"), Errc::would_block);
   EXPECT_TRUE(events->is_open());
+  // Megabytes through a window of 16 KiB would take half a minute.
+  http.receive_buffer(1 << 20);
   std::string body;
   std::jthread reader([&] { body = http.read().body; });
   ASSERT_TRUE(writable.wait_for(1));
@@ -253,6 +255,7 @@ TEST_P(EventStreams, TellASlowClient) {
 TEST_P(EventStreams, TellOfRoomThatCameBeforeSomebodyAsked) {
   server.limits.send_queue_bytes = 100'000;
   server.shards = 1;
+  Told<bool> writable;
   Running running = start();
   HttpClient http = client();
   http.receive_buffer(16'384);
@@ -274,7 +277,6 @@ TEST_P(EventStreams, TellOfRoomThatCameBeforeSomebodyAsked) {
     HttpClient other = client();
     ASSERT_TRUE(listen(other));
   }
-  Told<bool> writable;
   events->on_writable([&] { writable.tell(true); });
   EXPECT_TRUE(writable.wait_for(1));
   EXPECT_EQ(events->send({.data = "x"}), Errc::none);

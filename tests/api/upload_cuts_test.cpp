@@ -87,7 +87,7 @@ TEST_P(UploadCuts, TwoHundredAtOnceAreAllStored) {
   connect(clients, kClients);
   std::vector<std::string> contents, requests;
   for (std::size_t i = 0; i < kClients; ++i) {
-    contents.push_back(pattern(250'000 + i * 1000, unsigned(i)));
+    contents.push_back(pattern(100'000 + i * 500, unsigned(i)));
     requests.push_back(request(part("name=f; filename=" + std::to_string(i), contents.back()) +
                                part("name=a", "1") + "--B--"));
   }
