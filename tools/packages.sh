@@ -4,6 +4,7 @@
 # need_command COMMAND NAME  a command, wherever it came from, and the package that brings it
 # install_missing            installs what the calls above found missing
 # unpack_nginx               puts nginx into build/nginx if there is none; installs nothing
+# unpack_varnishtest         puts varnishtest into build/varnish if there is none; installs nothing
 
 missing_packages=()
 
@@ -58,6 +59,27 @@ install_missing() {
   missing_packages=()
 }
 
+# Downloads packages and unpacks them into a folder, without their scripts: unpack_packages INTO NAME...
+unpack_packages() {
+  local into=$1
+  shift
+  echo "== unpacking $1 into ${into#"$top/"}"
+  rm -rf "$into"
+  mkdir -p "$into"
+  (
+    cd "$into" || exit 1
+    download() { apt-get download -qq "$@" >/dev/null 2>download.log; }
+    if ! download "$@"; then
+      if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo -n apt-get update -qq; fi
+      download "$@" || exit 1
+    fi
+    for package in *.deb; do dpkg -x "$package" . && rm "$package" || exit 1; done
+  ) || {
+    cat "$into/download.log" >&2
+    return 1
+  }
+}
+
 # For a test that starts its own. Not installed: the package's scripts would start one on port 80.
 unpack_nginx() {
   local into=$top/build/nginx
@@ -69,20 +91,26 @@ unpack_nginx() {
     echo "missing: nginx (in PATH or /usr/sbin)" >&2
     return 1
   fi
-  echo "== unpacking nginx into build/nginx"
-  rm -rf "$into"
-  mkdir -p "$into"
-  (
-    cd "$into" || exit 1
-    download() { apt-get download -qq nginx >/dev/null 2>download.log; }
-    if ! download; then
-      if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo -n apt-get update -qq; fi
-      download
-    fi
-    dpkg -x nginx_*.deb . && rm nginx_*.deb && usr/sbin/nginx -v
-  ) || {
-    cat "$into/download.log" >&2
+  unpack_packages "$into" nginx && "$into/usr/sbin/nginx" -v || {
     echo "missing: nginx (in PATH or /usr/sbin): it could not be unpacked" >&2
+    return 1
+  }
+}
+
+# An HTTP/2 client of frames. Not installed: the package's scripts would start a cache on port 6081.
+# Sets LD_LIBRARY_PATH for the call only, as tests/e2e/varnishtest_test.py does.
+unpack_varnishtest() {
+  local into=$top/build/varnish
+  starts() { LD_LIBRARY_PATH=$(echo "$into"/usr/lib/*/) "$into/usr/bin/varnishtest" -h 2>&1 | grep -q usage; }
+  if command -v varnishtest >/dev/null 2>&1 || starts; then
+    return 0
+  fi
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "missing: varnishtest (in PATH)" >&2
+    return 1
+  fi
+  unpack_packages "$into" varnish libvarnishapi3 && starts || {
+    echo "missing: varnishtest (in PATH): it could not be unpacked" >&2
     return 1
   }
 }
