@@ -183,6 +183,7 @@ void Http2::on_end(http2::Stream& stream) {
 }
 
 void Http2::on_closed(http2::Stream& stream, http2::Code code) {
+  if (!stream.context) return;  // there was no memory for it, which has ended the session
   Http2Stream& own = of(stream);
   own.stream = nullptr;
   over(own, code);

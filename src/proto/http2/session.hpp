@@ -66,7 +66,8 @@ struct Piece {
 // declaration says otherwise; may throw std::bad_alloc, which ends the session.
 class Events {
  public:
-  // A request has come. on_closed() follows, always, once and last, unless the stream is reset().
+  // A request has come. on_closed() follows, always, once and last, unless the stream is reset();
+  // also when this throws.
   virtual void on_request(Stream& stream, Request& request) = 0;
   // A request was reset, because its head broke the rules (RFC 9113 section 8.1.1).
   virtual void on_refused(std::uint32_t id, Errc why) {

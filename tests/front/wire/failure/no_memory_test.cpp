@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "front/wire/failure/gate_scenario.hpp"
+#include "front/wire/failure/http2_scenario.hpp"
 #include "front/wire/scenario.hpp"
 #include "support/new_hook.hpp"
 
@@ -31,6 +32,7 @@ void run(Scenario& scenario) {
   scenario.run([&] { return scenario.rig.connect(); });
 }
 void run(GateScenario& scenario) { scenario.run(); }
+void run(Http2Scenario& scenario) { scenario.run(); }
 
 // The script once for each allocation in it, with that one failing. `fewest` runs are to show it;
 // no run may show it to more than `most` of the peers.
@@ -72,6 +74,9 @@ void fail_each_allocation(std::size_t fewest, std::size_t most) {
 TEST(NoMemory, TheServerGoesOn) { fail_each_allocation<Scenario>(30, 2); }
 
 TEST(NoMemory, TheGateGoesOn) { fail_each_allocation<GateScenario>(30, 1); }
+
+// nghttp2 has its memory from operator new, too.
+TEST(NoMemory, Http2GoesOn) { fail_each_allocation<Http2Scenario>(30, 1); }
 
 }  // namespace
 }  // namespace sluice::test
