@@ -5,11 +5,12 @@
 //                       [--dispatch inline|pool] [--pool N] [--queue N] [--mode classic|high_perf]
 //                       [--accepts N] [--inline-completions on|off]
 //                       [--basic yescrypt|argon2id] [--protect PREFIX] [--forward URL]
-//                       [--deflate on|off]
+//                       [--deflate on|off] [--cert FILE --key FILE]
 //
 // It sets documented properties only and switches nothing off: limits, timeouts and budgets are the
 // defaults, except that an upload may be 1 GiB. With --basic the user `bench` comes in by basic
-// authentication, with the password `bench`; --protect says below which prefix one has to.
+// authentication, with the password `bench`; --protect says below which prefix one has to. With
+// --cert the port speaks TLS; ALPN and HTTP/2 are on, as ever.
 //
 //   /         "Hello, World!"                   /files/   what DIR holds
 //   /json     2 KiB, built for each request     /ws       WebSocket echo
@@ -115,6 +116,10 @@ bool apply(Setup& setup, std::string_view option, const std::string& value) {
     return bool(server.forward("/to/", {.upstreams = {value}}));
   } else if (option == "--deflate") {
     server.extensions.permessage_deflate.enabled = value == "on";
+  } else if (option == "--cert") {
+    server.ssl_options.certificate_file = value;
+  } else if (option == "--key") {
+    server.ssl_options.private_key_file = value;
   } else if (option == "--protect") {
     server.authentication.paths.push_back(value);
   } else {
@@ -188,6 +193,9 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "sluice_bench_server: unknown option %s, or no value\n", argv[i]);
       return 2;
     }
+  }
+  if (!server.ssl_options.certificate_file.empty()) {
+    server.bindings.add("https://127.0.0.1:" + std::to_string(server.port) + "/");
   }
   if (!add_requests(server, answerer) || !add_websockets(server)) return 1;
   if (!setup.files.empty() && !server.files("/files/", setup.files)) return 1;
