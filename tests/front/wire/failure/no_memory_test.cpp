@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "front/wire/failure/coding_scenario.hpp"
 #include "front/wire/failure/gate_scenario.hpp"
 #include "front/wire/failure/http2_scenario.hpp"
 #include "front/wire/scenario.hpp"
@@ -33,6 +34,7 @@ void run(Scenario& scenario) {
 }
 void run(GateScenario& scenario) { scenario.run(); }
 void run(Http2Scenario& scenario) { scenario.run(); }
+void run(CodingScenario& scenario) { scenario.run(); }
 
 // The script once for each allocation in it, with that one failing. `fewest` runs are to show it;
 // no run may show it to more than `most` of the peers.
@@ -77,6 +79,8 @@ TEST(NoMemory, TheGateGoesOn) { fail_each_allocation<GateScenario>(30, 1); }
 
 // nghttp2 has its memory from operator new, too.
 TEST(NoMemory, Http2GoesOn) { fail_each_allocation<Http2Scenario>(30, 1); }
+
+TEST(NoMemory, CodedBodiesGoOn) { fail_each_allocation<CodingScenario>(30, 1); }
 
 }  // namespace
 }  // namespace sluice::test
