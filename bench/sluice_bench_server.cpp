@@ -5,12 +5,14 @@
 //                       [--dispatch inline|pool] [--pool N] [--queue N] [--mode classic|high_perf]
 //                       [--accepts N] [--inline-completions on|off]
 //                       [--basic yescrypt|argon2id] [--protect PREFIX] [--forward URL]
-//                       [--deflate on|off] [--cert FILE --key FILE]
+//                       [--deflate on|off] [--decode on|off] [--limit BYTES]
+//                       [--cert FILE --key FILE]
 //
 // It sets documented properties only and switches nothing off: limits, timeouts and budgets are the
 // defaults, except that an upload may be 1 GiB. With --basic the user `bench` comes in by basic
 // authentication, with the password `bench`; --protect says below which prefix one has to. With
-// --cert the port speaks TLS; ALPN and HTTP/2 are on, as ever.
+// --cert the port speaks TLS; ALPN and HTTP/2 are on, as ever. --limit is that of messages and of
+// bodies, --decode undoes the content coding of requests.
 //
 //   /         "Hello, World!"                   /files/   what DIR holds
 //   /json     2 KiB, built for each request     /ws       WebSocket echo
@@ -116,6 +118,10 @@ bool apply(Setup& setup, std::string_view option, const std::string& value) {
     return bool(server.forward("/to/", {.upstreams = {value}}));
   } else if (option == "--deflate") {
     server.extensions.permessage_deflate.enabled = value == "on";
+  } else if (option == "--decode") {
+    server.content_coding.decode_requests = value == "on";
+  } else if (option == "--limit") {
+    server.limits.message_bytes = server.limits.body_bytes = number;
   } else if (option == "--cert") {
     server.ssl_options.certificate_file = value;
   } else if (option == "--key") {
