@@ -33,14 +33,16 @@ bool WebSocket::begin_inflating(ws::Opcode opcode, std::uint64_t limit) {
 
 // Room for one more byte at least. The sizes are halves of halves of what a message may have at
 // most, so that it never takes more than that: the larger block has not been touched where the
-// smaller one still holds the bytes. `limit` may have become less since the message began.
+// smaller one still holds the bytes. What is larger than 256 KiB is taken whole at once, as
+// far as nobody minds: a freed block of a few MiB would stay with the heap beside the next one.
+// `limit` may have become less since the message began.
 bool WebSocket::make_message_room(std::uint64_t limit) {
-  constexpr std::uint64_t kFirst = 1024;
+  constexpr std::uint64_t kFirst = 1024, kGrown = 256 << 10, kWhole = (64 << 20) + 1;
   Incoming& in = *incoming_;
   if (in.message && in.message_size < in.message->capacity()) return true;
   const std::uint64_t wanted = std::max<std::uint64_t>(kFirst, std::uint64_t{in.message_size} + 1);
   std::uint64_t size = limit + 1 >= wanted ? limit + 1 : wanted + wanted / 2;
-  while (size / 2 >= wanted) size /= 2;
+  while (size / 2 >= wanted && (wanted <= kGrown || size > kWhole)) size /= 2;
   base::BlockRef larger = shard().blocks.take(static_cast<std::size_t>(size));
   if (!larger) return false;
   if (in.message_size > 0) std::memcpy(larger->data(), in.message->data(), in.message_size);
