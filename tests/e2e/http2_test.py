@@ -288,7 +288,7 @@ class Stops(unittest.TestCase):
                     self.assertEqual(wrong_ending(program, program.ended()), "")
 
     def test_under_load(self):
-        """h2load takes GOAWAY and the end for what they are: nothing that was accepted has failed."""
+        """What was answered was answered with 200, and the program ends as if nobody had asked."""
         with tempfile.TemporaryDirectory(prefix="sluice-e2e-") as folder:
             with open(os.path.join(folder, "small.txt"), "wb") as file:
                 file.write(SMALL)
