@@ -104,17 +104,6 @@ class Curl(Clear):
             self.assertEqual(hashlib.file_digest(file, "sha256").hexdigest(), self.hash.hexdigest())
         os.remove(copy)
 
-    def test_many_on_one_connection(self):
-        if not self.tls:
-            self.skipTest("with prior knowledge curl 7.88 fails with a second transfer of a connection")
-        said = ran("curl", "--no-progress-meter", "--insecure", *self.speak, "--parallel",
-                   "--parallel-max", "50", "--output",
-                   self.path("small-#1"), "--write-out",
-                   "%{http_version} %{http_code} %{size_download}\n", self.url("/small.txt?[1-200]"))
-        self.assertEqual(said, f"2 200 {len(SMALL)}\n" * 200)
-        for number in range(1, 201):
-            self.assertEqual(read(self.path(f"small-{number}")), SMALL)
-
     def test_methods(self):
         self.assertEqual(self.ask("/small.txt", "--request", "TRACE").status, 501)
         self.assertEqual(self.ask("/small.txt", "--request", "DELETE").status, 405)
@@ -142,6 +131,16 @@ class Curl(Clear):
 
 class CurlTls(Curl):
     tls, speak = True, ("--http2",)
+
+    def test_many_at_once(self):
+        # In clear curl 7.88 fails with the second transfer of a connection, whoever serves it.
+        said = ran("curl", "--no-progress-meter", "--insecure", *self.speak, "--parallel",
+                   "--parallel-max", "50", "--output",
+                   self.path("small-#1"), "--write-out",
+                   "%{http_version} %{http_code} %{size_download}\n", self.url("/small.txt?[1-200]"))
+        self.assertEqual(said, f"2 200 {len(SMALL)}\n" * 200)
+        for number in range(1, 201):
+            self.assertEqual(read(self.path(f"small-{number}")), SMALL)
 
 
 class Upgrades(Clear):
