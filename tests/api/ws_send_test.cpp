@@ -146,8 +146,9 @@ TEST_P(WsSend, OfMoreThanTheBudgetIsAcceptedWhenNothingWaits) {
 
 TEST_P(WsSend, OfPingsReachesEveryone) {
   Running running = start();
-  WsClient one = ws(), two = ws();
+  WsClient one = ws();
   Connection connection = next_connection();
+  WsClient two = ws();
   EXPECT_EQ(connection.ping("mine"), SendStatus::queued);
   std::optional<WsFrame> frame = one.read_frame();
   ASSERT_TRUE(frame);
