@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 
-#include <charconv>
 #include <cstring>
 
 namespace sluice::core {
@@ -23,7 +22,10 @@ std::string Endpoint::ip() const {
   char* end = text;
   for (int i = 0; i < 4; ++i) {
     if (i > 0) *end++ = '.';
-    end = std::to_chars(end, text + sizeof text, unsigned{at[i]}).ptr;
+    const unsigned byte = at[i];
+    if (byte >= 100) *end++ = char('0' + byte / 100);
+    if (byte >= 10) *end++ = char('0' + byte / 10 % 10);
+    *end++ = char('0' + byte % 10);
   }
   return {text, end};
 }

@@ -125,6 +125,15 @@ inline std::shared_ptr<const core::IdCipher> plain_cipher(unsigned key = 0x5a) {
   return cipher;
 }
 
+// What it got but for dates, and how it ended.
+inline std::string transcript_of(const io::SimPeer& peer) {
+  std::string text = peer.received();
+  for (std::size_t at = 0; (at = text.find("Date: ", at)) != std::string::npos;) {
+    text.erase(at, text.find("\r\n", at) + 2 - at);
+  }
+  return text + (peer.saw_reset() ? "(reset)" : peer.saw_end() ? "(end)" : "");
+}
+
 class Rig {
  public:
   Rig() { settings.handler_limit = 0ms; }

@@ -119,13 +119,7 @@ class Scenario {
   // What each peer got, and how it ended.
   std::vector<std::string> transcripts() {
     std::vector<std::string> all;
-    for (io::SimPeer& peer : peers) {
-      std::string text = peer.received();
-      for (std::size_t at = 0; (at = text.find("Date: ", at)) != std::string::npos;) {
-        text.erase(at, text.find("\r\n", at) + 2 - at);
-      }
-      all.push_back(text + (peer.saw_reset() ? "(reset)" : peer.saw_end() ? "(end)" : ""));
-    }
+    for (const io::SimPeer& peer : peers) all.push_back(transcript_of(peer));
     return all;
   }
   // Somebody who comes afterwards is served as if nothing had happened.

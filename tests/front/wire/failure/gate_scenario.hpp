@@ -83,14 +83,11 @@ class GateScenario {
     std::vector<std::string> all;
     for (std::size_t i = 0; i < peers.size(); ++i) {
       if (&peers[i] == &peers[4]) continue;
-      std::string text = peers[i].received();
-      for (std::size_t at = 0; (at = text.find("Date: ", at)) != std::string::npos;) {
-        text.erase(at, text.find("\r\n", at) + 2 - at);
-      }
+      std::string text = transcript_of(peers[i]);
       if (const std::size_t at = text.find(token_); at != std::string::npos) {
         text.erase(at, token_.size());
       }
-      all.push_back(text + (peers[i].saw_reset() ? "(reset)" : peers[i].saw_end() ? "(end)" : ""));
+      all.push_back(text);
     }
     return all;
   }
